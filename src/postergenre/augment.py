@@ -1,0 +1,56 @@
+"""Random changes of training posters: ``uint8 (3,H,W)`` in and out, each drawn from its own seed."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from postergenre.errors import ConfigError
+
+
+@dataclass(kw_only=True, slots=True)
+class Augment:
+    """What may happen to a training poster. All defaults leave it as it is."""
+
+    flip: float = 0.0
+    """Probability of a left-right mirror image."""
+    crop: float = 0.0
+    """Largest share of the area that a random crop (resized back) may cut away; 0 never crops."""
+    colour: float = 0.0
+    """Largest relative change of brightness, contrast and saturation."""
+    erase: float = 0.0
+    """Probability of erasing a random rectangle (2 … 20 % of the area)."""
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "crop", "colour", "erase"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"augment.{name} must lie in 0 … 1, not {getattr(self, name)}")
+        if self.crop == 1.0:
+            raise ConfigError("augment.crop=1 would cut everything away; use less than 1")
+
+    @property
+    def active(self) -> bool:
+        """Whether any change can happen."""
+        return any((self.flip, self.crop, self.colour, self.erase))
+
+    def __call__(self, image: Tensor, *, seed: int) -> Tensor:
+        """Return a changed copy of ``image``, ``uint8 (3,H,W)``; the same seed gives the same change."""
+        if not self.active:
+            return image
+        # Imported here: a process that only reads posters never pays for torchvision.
+        from torchvision.transforms import v2
+
+        height, width = image.shape[-2:]
+        steps: list[torch.nn.Module] = []
+        if self.crop:
+            steps.append(v2.RandomResizedCrop((height, width), scale=(1 - self.crop, 1.0), antialias=True))
+        if self.flip:
+            steps.append(v2.RandomHorizontalFlip(self.flip))
+        if self.colour:
+            steps.append(v2.ColorJitter(self.colour, self.colour, self.colour))
+        if self.erase:
+            steps.append(v2.RandomErasing(self.erase, scale=(0.02, 0.2)))
+        with torch.random.fork_rng(devices=[]):  # the caller's random state is none of our business
+            torch.manual_seed(seed)
+            changed: Tensor = v2.Compose(steps)(image)
+        return changed

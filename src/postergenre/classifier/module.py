@@ -1,0 +1,116 @@
+"""The LightningModule around a network."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn import functional
+
+from postergenre.calibration import fit_thresholds
+from postergenre.classifier.contract import KEY, Contract, load_network
+from postergenre.classifier.optim import OptimConfig, build_optimizer, build_schedule
+from postergenre.errors import ConfigError
+from postergenre.metrics import GenreScores, score
+from postergenre.networks import PosterNetwork
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""images ``uint8 (B,3,H,W)``, targets ``(B,G)``, rows ``(B,)``."""
+
+
+class PosterClassifier(LightningModule):
+    """A network with its loss, its scores and its optimiser; what it saves is a checkpoint with a contract."""
+
+    def __init__(self, network: PosterNetwork, contract: Contract, *, optim: OptimConfig) -> None:
+        super().__init__()
+        self.network = network
+        self.contract = contract
+        self.optim = optim
+        headline = torch.tensor([genre in contract.headline for genre in contract.genres])
+        self.val_scores = GenreScores(priors=torch.tensor(contract.priors), headline=headline)
+        self._rng: dict[str, Any] | None = None
+
+    @classmethod
+    def from_checkpoint(cls, path: str) -> "PosterClassifier":
+        """Return the classifier of a checkpoint, ready to be scored.
+
+        Raises:
+            CheckpointError: The file is missing, broken, unsafe, or was not made by postergenre.
+        """
+        network, contract = load_network(path)
+        return cls(network, contract, optim=OptimConfig())
+
+    def start_from_priors(self) -> None:
+        """Let the untrained network answer about the share of each genre: the loss then starts near the prior's.
+
+        As Lin et al., "Focal loss for dense object detection", 2017, section 4.1, do for one class.
+        """
+        with torch.no_grad():
+            self.network.output.bias.copy_(torch.logit(torch.tensor(self.contract.priors), eps=1e-4))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(images)
+        return logits
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        images, targets, _ = batch
+        loss = functional.binary_cross_entropy_with_logits(self(images).float(), targets)
+        self.log("train/bce", loss, on_step=True, on_epoch=False)
+        self.log("train/bce_epoch", loss, on_step=False, on_epoch=True, batch_size=len(targets))
+        if self.optim.output_l2:
+            loss = loss + self.optim.output_l2 * self.network.output.weight.square().sum()
+        if not torch.isfinite(loss):
+            raise ConfigError(
+                f"the loss became {loss.item()} at step {self.global_step}: lower optim.lr, or train with "
+                "trainer.precision=32; the checkpoints of earlier epochs are unharmed"
+            )
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        images, targets, _ = batch
+        self.val_scores.update(self(images), targets)
+
+    def on_validation_epoch_end(self) -> None:
+        logits, targets = self.val_scores.gathered()
+        if self.trainer.state.fn == "fit":  # scoring a checkpoint must not change what it says
+            self.contract.thresholds = fit_thresholds(logits.sigmoid().cpu(), targets.cpu()).tolist()
+        scores = self.scores(logits, targets)
+        self.log_dict({f"val/{name}": value for name, value in scores.items()})
+        self.log("map", scores["map"], prog_bar=True, logger=False)
+        if self.trainer.state.fn == "fit":
+            self.contract.provenance |= {
+                "epoch": self.current_epoch,
+                "step": self.global_step,
+                "val": {name: float(value) for name, value in scores.items()},
+            }
+        self.val_scores.reset()
+
+    def scores(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return the protocol's scores of ``logits (N,G)``, those at the contract's thresholds included."""
+        thresholds = torch.tensor(self.contract.thresholds, device=logits.device)
+        priors, headline = self.val_scores.priors, self.val_scores.headline
+        return score(logits, targets, priors=priors, headline=headline, thresholds=thresholds)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = build_optimizer(self.network, self.optim)
+        schedule = build_schedule(optimizer, self.optim, num_steps=int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[KEY] = self.contract.to_plain()
+        # Sample order and augmentation follow from the seed and the epoch; only dropout draws from these.
+        checkpoint["rng"] = {
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._rng = checkpoint.get("rng")
+
+    def on_train_start(self) -> None:
+        if self._rng is not None:  # as late as can be: building loaders draws numbers too
+            torch.set_rng_state(self._rng["cpu"])
+            if self._rng["cuda"] and torch.cuda.is_available():
+                torch.cuda.set_rng_state_all(self._rng["cuda"])
+            self._rng = None

@@ -1,0 +1,118 @@
+"""Where Hydra ends: configs become dataclasses, a user's mistake becomes one line, a sweep becomes a table.
+
+Only this room and ``scripts/`` know Hydra.
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from postergenre.errors import ConfigError, PosterGenreError
+
+T = TypeVar("T")
+SCORES = "scores.json"
+"""What a training run leaves in its folder for the table of its sweep."""
+
+
+def register(name: str, schema: type) -> None:
+    """Let ``conf/<name>.yaml`` begin with ``<name>_schema``: Hydra then checks keys and types against the dataclass."""
+    ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+
+
+def parse(config: DictConfig, schema: type[T]) -> T:
+    """Return the composed config as the dataclass it was checked against; no ``DictConfig`` is left after this.
+
+    Raises:
+        ConfigError: A required setting is not given, or a value cannot work.
+    """
+    if missing := OmegaConf.missing_keys(config):
+        raise ConfigError(f"required setting(s) not given: {', '.join(f'{key}=…' for key in sorted(missing))}")
+    parsed = OmegaConf.to_object(config)  # runs every __post_init__
+    assert isinstance(parsed, schema)
+    return parsed
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn a user's mistake into one line and exit status 1; in a sweep, let the other jobs go on."""
+    try:
+        yield
+    except PosterGenreError as error:
+        message = f"error: {' '.join(str(error).split())}"
+        if HydraConfig.get().mode is not RunMode.MULTIRUN:
+            raise SystemExit(message) from None
+        Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+class SweepTable(Callback):
+    """Keeps ``sweep.csv`` beside the runs of a sweep, and prints it when the sweep ends."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Refresh the table after each job, so that a sweep that dies leaves what it learnt."""
+        if config.hydra.mode is RunMode.MULTIRUN:
+            write_sweep(Path(config.hydra.sweep.dir))
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Print the table, best run first, and fail where a run failed."""
+        folder = Path(config.hydra.sweep.dir)
+        rows = write_sweep(folder)
+        keys = [key for key in dict.fromkeys(key for row in rows for key in row) if not key.startswith("val/")]
+        table = Table(title=f"{len(rows)} runs, written to {folder / 'sweep.csv'}", title_justify="left")
+        shown = [*keys, "val/map", "val/map_all", "val/auroc", "val/f1_macro_tuned", "val/bce"]
+        for key in shown:
+            table.add_column(key)
+        for row in rows:
+            cells = (row.get(key, "") for key in shown)
+            table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells))
+        console = Console()
+        console.print(table)
+        if rows and rows[0]["status"] == "finished":
+            overrides = " ".join(f"'{o}'" if " " in o else o for o in _overrides(folder / str(rows[0]["run"])))
+            console.print(
+                f"the best again: python scripts/{config.hydra.job.name}.py {overrides}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+        if failed := sum(row["status"] == "failed" for row in rows):
+            raise SystemExit(f"error: {failed} of {len(rows)} runs failed; what each said is above")
+
+
+def write_sweep(folder: Path) -> list[dict[str, Any]]:
+    """Write and return the table of a sweep's finished and failed runs, best validation score first.
+
+    Each row holds ``run``, ``status``, the settings that the sweep gave the run, and its ``val/`` scores.
+    """
+    rows = []
+    runs = [path.parent.parent for path in folder.glob("*/.hydra/overrides.yaml")]
+    for run in sorted(runs, key=lambda run: (len(run.name), run.name)):
+        scores = run / SCORES
+        settings = dict(override.lstrip("+").split("=", 1) for override in _overrides(run) if "=" in override)
+        row: dict[str, Any] = {"run": run.name, "status": "finished" if scores.is_file() else "failed", **settings}
+        if scores.is_file():
+            row |= {f"val/{name}": value for name, value in json.loads(scores.read_text(encoding="utf-8")).items()}
+        rows.append(row)
+    rows.sort(key=lambda row: -row.get("val/map", -1.0))
+    columns = sorted(dict.fromkeys(key for row in rows for key in row), key=lambda key: key.startswith("val/"))
+    with (folder / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, fieldnames=columns, restval="")
+        table.writeheader()
+        table.writerows(rows)
+    return rows
+
+
+def _overrides(run: Path) -> list[str]:
+    loaded = OmegaConf.load(run / ".hydra" / "overrides.yaml")
+    return [str(override) for override in loaded]

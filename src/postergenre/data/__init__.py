@@ -1,0 +1,1 @@
+"""Posters: the CSV, who is in which split, their pixels, and batches of them."""

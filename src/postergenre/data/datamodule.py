@@ -1,0 +1,228 @@
+"""The LightningDataModule over a poster CSV."""
+
+import csv
+import os
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from postergenre.augment import Augment
+from postergenre.data.manifest import SHOWN, SPLITS, Manifest, read_manifest
+from postergenre.data.pixels import Batch, Order, PosterDataset
+from postergenre.data.scan import scan
+from postergenre.data.splits import NUM_FOLDS, duplicate_groups, original_split, stratified_split
+from postergenre.errors import ConfigError, DataError
+from postergenre.genres import Genres
+from postergenre.preprocess import Preprocess
+
+SOURCES = ("posters", "demo")
+METHODS = ("fixed", "original", "column")
+ON_BAD_IMAGE = ("error", "skip")
+
+
+@dataclass(kw_only=True, slots=True)
+class DataConfig:
+    """Which posters, who is in which split, and how they reach the network."""
+
+    source: str = "posters"
+    """``posters``: a CSV and pictures under ``root``. ``demo``: posters drawn by code into ``root`` when missing."""
+    root: str = "data/posters"
+    """Folder of the poster CSV."""
+    manifest: str = "train.csv"
+    """The CSV, within ``root``."""
+    images: str = "Images"
+    """Folder of ``<Id>.jpg`` within ``root`` (original schema only)."""
+    num_demo_posters: int = 1200
+    """How many posters ``source=demo`` draws."""
+    split: str = "fixed"
+    """``fixed``: 70/10/20 stratified over duplicate groups. ``original``: the source's random 80/20. ``column``: the
+    CSV's own ``split`` column."""
+    fold: int = 0
+    """Which of five folds is the test split of ``split=fixed``; 0 is the one for everyday work."""
+    ignore_genres: list[str] = field(default_factory=lambda: ["N/A"])
+    """Names among the genres that are none: never a target. A poster with no other genre is left out."""
+    min_positives: int = 40
+    """Posters a genre needs, over all splits, to count in the headline ``map``."""
+    on_bad_image: str = "error"
+    """``error`` names the pictures that do not decode and stops; ``skip`` lists them in the output folder."""
+    cache: str = "~/.cache/postergenre"
+    """What was learnt about the pictures is kept here; the folder can be deleted at any time."""
+    batch_size: int = 32
+    """Posters a step, on each device."""
+    workers: int = -1
+    """Processes that decode posters; 0 decodes in the main process, -1 means one per CPU core, at most 8."""
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("source", self.source, SOURCES),
+            ("split", self.split, METHODS),
+            ("on_bad_image", self.on_bad_image, ON_BAD_IMAGE),
+        ):
+            if value not in known:
+                raise ConfigError(f"no data.{name} {value!r}; known: {', '.join(known)}")
+        if not 0 <= self.fold < NUM_FOLDS:
+            raise ConfigError(f"data.fold must lie in 0 … {NUM_FOLDS - 1}, not {self.fold}")
+        for number, given, least in (
+            ("batch_size", self.batch_size, 1),
+            ("workers", self.workers, -1),
+            ("min_positives", self.min_positives, 1),
+            ("num_demo_posters", self.num_demo_posters, 50),
+        ):
+            if given < least:
+                raise ConfigError(f"data.{number} must be at least {least}, not {given}")
+
+
+class PosterData(LightningDataModule):
+    """Posters in splits. After ``setup`` it knows ``genres``, ``priors``, ``headline`` and ``fingerprint``."""
+
+    def __init__(
+        self, config: DataConfig, preprocess: Preprocess, *, augment: Augment | None = None, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.preprocess = preprocess
+        self.augment = augment or Augment()
+        self.seed = seed
+        self.manifest: Manifest | None = None
+        self.notes: list[str] = []
+        """What was left out and why, a sentence each."""
+        self.bad: list[tuple[Path, str]] = []
+        """Pictures that do not decode, and why."""
+
+    def prepare_data(self) -> None:
+        """Draw the demo posters, where they are asked for and not there yet."""
+        if self.config.source == "demo":
+            from postergenre.data.synthetic import write_demo_set  # drawing is for the demo alone
+
+            write_demo_set(self._root(), num_posters=self.config.num_demo_posters)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read and check the CSV, look at every picture once, and split.
+
+        Raises:
+            DataError: The posters cannot be used as they are.
+        """
+        if self.manifest is not None:
+            return
+        config, root = self.config, self._root()
+        if not root.is_dir():
+            raise DataError(
+                f"no posters at {root}: put a poster CSV ({config.manifest}) and its pictures there, or point "
+                "data.root=FOLDER at them, or start with data=demo, which draws its own; see 'Posters' in README.md"
+            )
+        manifest = read_manifest(root / config.manifest, images=root / config.images, ignore=config.ignore_genres)
+        if manifest.num_repeats:
+            self.notes.append(f"{manifest.num_repeats} rows repeat an earlier row exactly: dropped")
+        looks = scan(manifest.paths, cache=Path(config.cache).expanduser())
+        self.bad = [(path, look.error) for path, look in zip(manifest.paths, looks, strict=True) if look.error]
+        if self.bad and config.on_bad_image == "error":
+            told = "; ".join(problem for _, problem in self.bad[:SHOWN])
+            raise DataError(
+                f"{len(self.bad)} picture(s) do not decode: {told}{' …' if len(self.bad) > SHOWN else ''}. "
+                "Mend them, or leave them out with data.on_bad_image=skip"
+            )
+        if self.bad:
+            self.notes.append(f"{len(self.bad)} picture(s) do not decode: left out, see bad_images.csv")
+        self.genres: Genres = manifest.genres
+        known = [bool(labels) for labels in manifest.labels]
+        if unknown := known.count(False):
+            self.notes.append(f"{unknown} poster(s) have no genre but {', '.join(config.ignore_genres)}: left out")
+        kept = [i for i, look in enumerate(looks) if known[i] and not look.error]
+        targets = torch.stack([self.genres.encode(labels) for labels in manifest.labels])  # (N, G)
+        splits = self._split(manifest, kept, targets, [look.hash for look in looks])
+        self.manifest = manifest
+        self.splits = splits
+        self.rows = {name: [i for i in kept if splits[i] == name] for name in SPLITS}
+        if empty := [name for name in ("train", "val") if not self.rows[name]]:
+            raise DataError(f"no poster in split {' and '.join(empty)} of {root / config.manifest}")
+        self.targets = {name: targets[rows] for name, rows in self.rows.items()}
+        counts = targets[kept].sum(dim=0)
+        self.headline: list[str] = [
+            g for g, count in zip(self.genres, counts, strict=True) if count >= config.min_positives
+        ]
+        if not self.headline:
+            raise DataError(
+                f"no genre has {config.min_positives} posters (the most frequent has {int(counts.max())}); "
+                "lower data.min_positives"
+            )
+        self.priors: list[float] = self.targets["train"].mean(dim=0).tolist()
+        self.fingerprint = sha256(
+            "\n".join(sorted(f"{manifest.ids[i]}\t{splits[i]}\t{'|'.join(manifest.labels[i])}" for i in kept)).encode()
+        ).hexdigest()
+
+    def paths(self, split: str) -> list[Path]:
+        """Return the pictures of a split, in the order of its rows."""
+        assert self.manifest is not None
+        return [self.manifest.paths[i] for i in self.rows[split]]
+
+    def write_tables(self, folder: Path) -> None:
+        """Write ``splits.csv`` (every distinct poster) and, where some do not decode, ``bad_images.csv``."""
+        assert self.manifest is not None
+        kept = {i for rows in self.rows.values() for i in rows}
+        with (folder / "splits.csv").open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(["id", "split", "group"])
+            for i, name in enumerate(self.manifest.ids):
+                table.writerow([name, self.splits[i] if i in kept else "", self.groups[i]])
+        if self.bad:
+            with (folder / "bad_images.csv").open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([("image", "problem"), *self.bad])
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the training posters, shuffled and augmented."""
+        return self.loader("train", train=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Return the validation posters in order."""
+        return self.loader("val")
+
+    def loader(self, split: str, *, train: bool = False) -> DataLoader[Batch]:
+        """Return the posters of a split in order, or, to train on, shuffled and augmented."""
+        workers = self.config.workers if self.config.workers >= 0 else min(os.cpu_count() or 1, 8)
+        dataset = PosterDataset(
+            self.paths(split),
+            self.targets[split],
+            self.preprocess,
+            augment=self.augment if train else Augment(),
+            seed=self.seed,
+        )
+        return DataLoader(
+            dataset,
+            batch_size=self.config.batch_size,
+            sampler=Order(len(dataset), shuffle=train, seed=self.seed),
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator().manual_seed(self.seed),  # else each epoch draws from the global state
+        )
+
+    def _root(self) -> Path:
+        root = Path(self.config.root).expanduser()
+        # A set of another size is another set: it gets another folder.
+        return root / f"{self.config.num_demo_posters}" if self.config.source == "demo" else root
+
+    def _split(self, manifest: Manifest, kept: list[int], targets: Tensor, hashes: list[str]) -> list[str]:
+        groups = np.full(len(hashes), -1)
+        groups[kept] = duplicate_groups([hashes[i] for i in kept])
+        self.groups: list[int] = groups.tolist()
+        match self.config.split:
+            case "column":
+                if manifest.splits is None:
+                    raise DataError(f"data.split=column, but {self.config.manifest} has no column 'split'")
+                return manifest.splits
+            case "original":
+                return original_split(manifest.rows)
+            case _:
+                sides = stratified_split(
+                    [manifest.ids[i] for i in kept], targets[kept].numpy(), groups[kept], fold=self.config.fold
+                )
+                splits = [""] * len(hashes)
+                for i, side in zip(kept, sides, strict=True):
+                    splits[i] = side
+                return splits

@@ -1,0 +1,225 @@
+"""The poster CSV, read and checked before anything is decoded.
+
+Two schemas are understood. The original one has ``Id, Genre`` and a 0/1 column per genre, where ``Genre`` is the text
+of a Python list and the picture lies at ``<images>/<Id>.jpg``. The simple one has ``image, genres`` with the genres
+separated by ``|`` or ``,`` and the picture at ``<root>/<image>``. Either may have a ``split`` column.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from postergenre.errors import DataError
+from postergenre.genres import Genres
+
+SPLITS = ("train", "val", "test")
+SHOWN = 10
+"""How many of many problems an error names."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Manifest:
+    """The distinct posters of a CSV, N of them, in the order of their first rows."""
+
+    ids: list[str]
+    """Name of each poster, unique."""
+    paths: list[Path]
+    """Where each picture lies."""
+    labels: list[tuple[str, ...]]
+    """Genres of each poster, without the ignored ones; empty where nothing is known."""
+    genres: Genres
+    """Every genre of the CSV but the ignored ones: in the order of its columns, or else of the alphabet."""
+    rows: list[list[int]]
+    """For each poster the rows of the CSV that hold it, counted from 0 without the header."""
+    splits: list[str] | None
+    """The ``split`` column, where there is one."""
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the CSV, repeats included."""
+        return sum(len(rows) for rows in self.rows)
+
+    @property
+    def num_repeats(self) -> int:
+        """Rows dropped because an earlier row says exactly the same."""
+        return self.num_rows - len(self.ids)
+
+
+def read_manifest(path: Path, *, images: Path, ignore: Sequence[str] = ("N/A",)) -> Manifest:
+    """Return the posters of a CSV after every check that needs no decoding.
+
+    Args:
+        path: The CSV, UTF-8 with or without byte-order mark.
+        images: Folder of ``<Id>.jpg`` in the original schema; the simple schema is relative to the CSV's own folder.
+        ignore: Names that stand among the genres without being one.
+
+    Raises:
+        DataError: The CSV cannot be used; one message names every kind of problem with file, row and column.
+    """
+    table = _read_csv(path)
+    if "Id" in table.columns:
+        _require(path, table, "Id", "Genre")
+        labels, genres, problems = _original_labels(table)
+        ids, paths = table["Id"].tolist(), [images / f"{name}.jpg" for name in table["Id"]]
+        column = "Id"
+    else:
+        _require(path, table, "image", "genres")
+        labels = [tuple(g.strip() for g in re.split(r"[|,]", text) if g.strip()) for text in table["genres"]]
+        genres = sorted({genre for names in labels for genre in names})
+        problems = []
+        ids, paths = table["image"].tolist(), [path.parent / name for name in table["image"]]
+        column = "image"
+    lines = _line_numbers(table)
+    problems += [(row, column, "is empty") for row, name in enumerate(ids) if not name.strip()]
+    problems += [
+        (row, "genres", "names no genre")
+        for row, names in enumerate(labels)
+        if not names and row not in {problem[0] for problem in problems}
+    ]
+    splits = _splits(table, problems)
+    first, rows = _merge_repeats(ids, labels, splits, lines, column, problems)
+    if problems:
+        problems.sort(key=lambda problem: problem[0])
+        told = "; ".join(f"row {lines[row]}, column {name}: {what}" for row, name, what in problems[:SHOWN])
+        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise DataError(f"{len(problems)} problem(s) in {path}: {told}{more}")
+    _check_files([paths[row] for row in first], path)
+    ignored = set(ignore)
+    return Manifest(
+        ids=[ids[row] for row in first],
+        paths=[paths[row] for row in first],
+        labels=[tuple(genre for genre in labels[row] if genre not in ignored) for row in first],
+        genres=Genres(genre for genre in genres if genre not in ignored),
+        rows=rows,
+        splits=[splits[row] for row in first] if splits else None,
+    )
+
+
+Problem = tuple[int, str, str]
+"""Row counted from 0, column, what is wrong there."""
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        found = ", ".join(sorted(p.name for p in path.parent.glob("*.csv"))[:SHOWN]) or "no CSV there"
+        raise DataError(f"no poster CSV at {path} ({found}); set data.manifest=NAME within data.root")
+    try:
+        # Everything stays text: pandas would read the genre N/A, and an id such as 007, as something else.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
+        raise DataError(f"cannot read {path} as a UTF-8 CSV: {str(error).strip()}") from None
+    if table.empty:
+        raise DataError(f"{path} has a header and no rows")
+    table.columns = [str(name).strip() for name in table.columns]
+    return table
+
+
+def _require(path: Path, table: pd.DataFrame, *columns: str) -> None:
+    if missing := [name for name in columns if name not in table.columns]:
+        raise DataError(
+            f"{path} has no column {', '.join(missing)}; it has: {', '.join(table.columns[:30])}. "
+            "Known schemas: 'Id, Genre, one 0/1 column per genre' and 'image, genres[, split]'"
+        )
+
+
+def _line_numbers(table: pd.DataFrame) -> list[int]:
+    """Return the line each row begins on, counting the header as 1 and the line breaks inside quoted cells."""
+    breaks = sum((table[name].str.count("\n") for name in table.columns), start=pd.Series(0, index=table.index))
+    lines: list[int] = (np.arange(len(table)) + 2 + breaks.cumsum().shift(fill_value=0)).astype(int).tolist()
+    return lines
+
+
+def _original_labels(table: pd.DataFrame) -> tuple[list[tuple[str, ...]], list[str], list[Problem]]:
+    problems: list[Problem] = []
+    parsed: dict[str, tuple[str, ...] | None] = {text: _parse_list(text) for text in table["Genre"].unique()}
+    labels = [parsed[text] for text in table["Genre"]]
+    problems += [
+        (row, "Genre", f"{table['Genre'][row]!r} is not the text of a list of names")
+        for row, names in enumerate(labels)
+        if names is None
+    ]
+    known = [names or () for names in labels]
+    columns = [name for name in table.columns if name not in ("Id", "Genre", "split")]
+    if not columns:
+        return known, sorted({genre for names in known for genre in names}), problems
+    cells = table[columns].to_numpy()
+    wrong = (cells != "0") & (cells != "1")
+    problems += [
+        (int(row), columns[column], f"{cells[row, column]!r} is neither 0 nor 1") for row, column in np.argwhere(wrong)
+    ]
+    for row, (names, ones) in enumerate(zip(labels, cells == "1", strict=True)):
+        if names is None or wrong[row].any():
+            continue
+        marked = {columns[column] for column in np.flatnonzero(ones)}
+        if marked != set(names):
+            problems += [
+                (
+                    row,
+                    "Genre",
+                    f"{', '.join(names) or 'nothing'} against the 0/1 columns' "
+                    f"{', '.join(sorted(marked)) or 'nothing'}",
+                )
+            ]
+    return known, columns, problems
+
+
+def _parse_list(text: str) -> tuple[str, ...] | None:
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return tuple(dict.fromkeys(value))
+    return None
+
+
+def _splits(table: pd.DataFrame, problems: list[Problem]) -> list[str] | None:
+    if "split" not in table.columns:
+        return None
+    splits = ["val" if text == "validation" else text for text in table["split"].str.strip().str.lower()]
+    problems += [
+        (row, "split", f"{name!r} is none of {', '.join(SPLITS)}")
+        for row, name in enumerate(splits)
+        if name not in SPLITS
+    ]
+    return splits
+
+
+def _merge_repeats(
+    ids: Sequence[str],
+    labels: Sequence[tuple[str, ...]],
+    splits: Sequence[str] | None,
+    lines: Sequence[int],
+    column: str,
+    problems: list[Problem],
+) -> tuple[list[int], list[list[int]]]:
+    """Return each distinct poster's first row and all its rows; a repeat that says something else is a problem."""
+    rows_of: dict[str, list[int]] = {}
+    for row, name in enumerate(ids):
+        rows = rows_of.setdefault(name, [])
+        rows.append(row)
+        for what, says in _sayings(rows[0], row, labels, splits):
+            problems.append((row, column, f"{name} repeats row {lines[rows[0]]} with other {what} ({says})"))
+    return [rows[0] for rows in rows_of.values()], list(rows_of.values())
+
+
+def _sayings(
+    first: int, row: int, labels: Sequence[tuple[str, ...]], splits: Sequence[str] | None
+) -> Iterator[tuple[str, str]]:
+    if set(labels[first]) != set(labels[row]):
+        yield "genres", f"{', '.join(labels[row])} against {', '.join(labels[first])}"
+    if splits and splits[first] != splits[row]:
+        yield "split", f"{splits[row]} against {splits[first]}"
+
+
+def _check_files(paths: Sequence[Path], manifest: Path) -> None:
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        told = ", ".join(str(path) for path in missing[:SHOWN])
+        more = " …" if len(missing) > SHOWN else ""
+        raise DataError(f"{len(missing)} of {len(paths)} posters of {manifest} are missing: {told}{more}")

@@ -1,0 +1,103 @@
+"""Who is in which split: the same on every machine, and never the same art on two sides."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from iterstrat.ml_stratifiers import MultilabelStratifiedKFold, MultilabelStratifiedShuffleSplit
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import train_test_split
+
+from postergenre.errors import DataError
+
+NUM_FOLDS = 5
+SEED = 0
+NEAR = 15
+"""Perceptual hashes of 256 bits closer than this many bits or as close show the same art. On the original posters the
+two true pairs lie at 0 and 10, the next pair (two posters of one series) at 60."""
+BANDS = NEAR + 1
+
+
+def duplicate_groups(hashes: Sequence[str]) -> npt.NDArray[np.intp]:
+    """Return ``(N,)`` group numbers; posters that show the same art share one.
+
+    Two hashes at most NEAR bits apart agree entirely in at least one of NEAR + 1 bands, so only posters that share a
+    band are compared and the time grows about linearly with the number of posters.
+
+    Args:
+        hashes: Perceptual hash of each poster, 256 bits as hex text.
+    """
+    distinct, member = np.unique(np.array(hashes), return_inverse=True)
+    codes = np.frombuffer(bytes.fromhex("".join(distinct)), dtype=np.uint8).reshape(len(distinct), -1)
+    bands = codes.view(np.uint16)
+    assert bands.shape[1] == BANDS
+    lefts, rights = [], []
+    for band in bands.T:
+        order = np.argsort(band, kind="stable")
+        ends = np.flatnonzero(np.diff(band[order], append=-1)) + 1
+        for start, end in zip([0, *ends[:-1]], ends, strict=True):
+            if end - start > 1:
+                left, right = np.triu_indices(end - start, 1)
+                lefts.append(order[start:end][left])
+                rights.append(order[start:end][right])
+    left, right = (np.concatenate([np.empty(0, np.intp), *side]) for side in (lefts, rights))
+    near = np.bitwise_count(codes[left] ^ codes[right]).sum(axis=1) <= NEAR
+    links = coo_array((np.ones(near.sum()), (left[near], right[near])), shape=(len(distinct), len(distinct)))
+    _, component = connected_components(links, directed=False)
+    groups: npt.NDArray[np.intp] = component[member]
+    return groups
+
+
+def stratified_split(
+    ids: Sequence[str], targets: npt.NDArray[np.float32], groups: npt.NDArray[np.intp], *, fold: int = 0
+) -> list[str]:
+    """Return each poster's split: ``test`` is one of five folds, ``val`` an eighth of the rest (70 / 10 / 20 %).
+
+    Iterative stratification (Sechidis et al., "On the stratification of multi-label data", 2011) over groups, seed 0,
+    after sorting by id, so that neither the machine nor the order of the rows matters.
+
+    Args:
+        ids: Names of the N posters.
+        targets: ``(N,G)``, 1 where a genre applies.
+        groups: ``(N,)``, posters with one number stay on one side.
+        fold: Which of the five folds is the test split; 0 is the fixed split of everyday work.
+
+    Raises:
+        DataError: There are too few posters to split.
+    """
+    order = np.argsort(np.array(ids))
+    _, first, member = np.unique(groups[order], return_index=True, return_inverse=True)
+    units = np.argsort(np.argsort(first))[member]  # groups numbered by their first poster in the order of ids
+    labels = np.zeros((len(first), targets.shape[1]), dtype=int)
+    np.maximum.at(labels, units, targets[order].astype(int))
+    if len(labels) < 2 * NUM_FOLDS:
+        raise DataError(
+            f"{len(labels)} different posters are too few to split in train, val and test; have at least "
+            f"{2 * NUM_FOLDS}"
+        )
+    side = np.full(len(labels), "train", dtype=object)
+    folds = MultilabelStratifiedKFold(n_splits=NUM_FOLDS, shuffle=True, random_state=SEED)
+    rest, test = list(folds.split(labels, labels))[fold]
+    side[test] = "test"
+    inner = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=1 / 8, random_state=SEED)
+    _, val = next(inner.split(labels[rest], labels[rest]))
+    side[rest[val]] = "val"
+    splits = np.empty(len(ids), dtype=object)
+    splits[order] = side[units]
+    return [str(split) for split in splits]
+
+
+def original_split(rows: Sequence[Sequence[int]]) -> list[str]:
+    """Return the split of the project's source: a random fifth of the CSV's rows is ``val``, and nothing is ``test``.
+
+    The source shuffled rows, repeats included, so that some posters came to lie on both sides. Here such a poster
+    counts as ``val`` only.
+
+    Args:
+        rows: The rows of the CSV that hold each poster.
+    """
+    num_rows = 1 + max(row for held in rows for row in held)
+    _, val = train_test_split(np.arange(num_rows), test_size=0.2, random_state=100)
+    in_val = set(val.tolist())
+    return ["val" if any(row in in_val for row in held) else "train" for held in rows]

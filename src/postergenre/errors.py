@@ -1,0 +1,21 @@
+"""The mistakes a user can make. Each message says what is wrong, where, and what to do; anything else is our bug."""
+
+
+class PosterGenreError(Exception):
+    """A mistake that a sentence can explain: scripts print it on one line, without a traceback."""
+
+
+class ConfigError(PosterGenreError, ValueError):
+    """A setting has a value that cannot work, here or on this machine."""
+
+
+class DataError(PosterGenreError):
+    """The poster CSV or a poster cannot be used as it is."""
+
+
+class PictureError(DataError):
+    """One picture cannot be decoded."""
+
+
+class CheckpointError(PosterGenreError):
+    """A checkpoint is missing, broken, foreign or unsafe."""

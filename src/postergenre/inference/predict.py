@@ -1,0 +1,131 @@
+"""Tell the genres of picture files."""
+
+import csv
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+
+from postergenre.errors import ConfigError, DataError
+from postergenre.hardware import choose_hardware
+from postergenre.inference.predictor import Prediction, Predictor
+from postergenre.pictures import Answer, annotate
+from postergenre.preprocess import open_picture
+
+NUM_BARS = 8
+"""Genres beside an annotated poster."""
+
+
+@dataclass(kw_only=True, slots=True)
+class PredictConfig:
+    """Everything ``scripts/predict.py`` can be told."""
+
+    checkpoint: str
+    """The checkpoint that answers."""
+    posters: str
+    """A picture, a folder of pictures, or a glob such as ``'posters/*.jpg'``."""
+    top: int = 3
+    """Genres to print for each poster."""
+    annotate: bool = False
+    """Write each poster with its bars beside it, into ``annotated/``."""
+    batch_size: int = 32
+    """Posters the network takes at once."""
+    gpus: str = "auto"
+    """``auto`` (a CUDA GPU where there is one), ``0`` (the CPU) or ``1``."""
+    precision: str = "auto"
+    """``auto``, ``32``, ``bf16`` or ``16``."""
+    output_dir: str = "outputs/predict"
+    """Where ``predictions.csv`` and the pictures are written."""
+
+    def __post_init__(self) -> None:
+        for name in ("top", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+
+def predict(config: PredictConfig) -> list[Prediction]:
+    """Print the top genres of each poster, write ``predictions.csv``, and return all answers in order.
+
+    Raises:
+        DataError: No such posters, or some did not decode: the others are answered and written before it is raised.
+    """
+    console = Console()
+    paths = find_posters(config.posters)
+    predictor = Predictor.load(config.checkpoint, choose_hardware(config.gpus, config.precision))
+    contract = predictor.contract
+    output = Path(config.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    predictions = []
+    with (output / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["poster", "top", *contract.genres, "error"])
+        for prediction in predictor.predict(paths, batch_size=config.batch_size):
+            predictions.append(prediction)
+            if prediction.probabilities is None:
+                console.print(
+                    f"{prediction.path.name}: left out, {prediction.error}",
+                    markup=False,
+                    highlight=False,
+                    soft_wrap=True,
+                )
+                table.writerow([prediction.path, "", *[""] * len(contract.genres), prediction.error])
+                continue
+            top = contract.genres.top(prediction.probabilities, config.top)
+            told = ", ".join(f"{genre} {probability:.1%}" for genre, probability in top)
+            console.print(f"{prediction.path.name}: {told}", markup=False, highlight=False, soft_wrap=True)
+            table.writerow(
+                [
+                    prediction.path,
+                    "|".join(genre for genre, _ in top),
+                    *(f"{probability:.6f}" for probability in prediction.probabilities),
+                    "",
+                ]
+            )
+            if config.annotate:
+                _annotate(prediction, predictor, output / "annotated")
+    console.print(
+        f"written to {output}: predictions.csv" + (", annotated/" if config.annotate else ""),
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    if failed := [prediction for prediction in predictions if prediction.error]:
+        raise DataError(f"{len(failed)} of {len(paths)} pictures did not decode; the others are answered")
+    return predictions
+
+
+def find_posters(posters: str) -> list[Path]:
+    """Return the pictures that a file, folder or glob names, sorted.
+
+    Raises:
+        DataError: It names none.
+    """
+    place = Path(posters).expanduser()
+    if place.is_file():
+        return [place]
+    if place.is_dir():
+        paths = [path for path in sorted(place.iterdir()) if path.suffix.lower() in Image.registered_extensions()]
+    else:
+        paths = sorted(Path(name) for name in glob.glob(str(place), recursive=True) if Path(name).is_file())
+    if not paths:
+        kind = "no picture in the folder" if place.is_dir() else "no file, folder or match for"
+        raise DataError(
+            f"{kind} {posters}; posters takes a picture, a folder, or a quoted glob such as 'posters/*.jpg'"
+        )
+    return paths
+
+
+def _annotate(prediction: Prediction, predictor: Predictor, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    contract = predictor.contract
+    assert prediction.probabilities is not None
+    threshold = dict(zip(contract.genres, contract.thresholds, strict=True))
+    answers: Sequence[Answer] = [
+        Answer(genre=genre, probability=probability, threshold=threshold[genre])
+        for genre, probability in contract.genres.top(prediction.probabilities, NUM_BARS)
+    ]
+    picture = annotate(open_picture(prediction.path), answers, title=prediction.path.stem)
+    picture.save(folder / f"{prediction.path.name}.png")  # the whole name: a.jpg and a.png are two posters

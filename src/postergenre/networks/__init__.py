@@ -1,0 +1,99 @@
+"""Networks: ``uint8 (B,3,H,W)`` in, ``logits (B,G)`` out."""
+
+from dataclasses import dataclass
+
+import torch
+
+from postergenre.errors import ConfigError
+from postergenre.networks.network import IMAGENET_MEAN, IMAGENET_STD, PosterNetwork
+from postergenre.networks.tiny import tiny_stages
+
+__all__ = ["ModelConfig", "PosterNetwork", "build_network"]
+
+LIBRARIES = ("torchvision", "timm", "tiny")
+NORMALIZATIONS = ("auto", "unit")
+
+
+@dataclass(kw_only=True, slots=True)
+class ModelConfig:
+    """Which network, and what it starts from."""
+
+    library: str = "torchvision"
+    """Where the backbone comes from: ``torchvision``, ``timm``, or ``tiny``, our own small one."""
+    name: str = "vgg19"
+    """The network's name in its library."""
+    weights: str = "imagenet"
+    """``imagenet`` (the library's own, downloaded once), ``none`` (random) or a file."""
+    freeze: str = "none"
+    """``none``, ``backbone``, or the last stage that does not train."""
+    normalize: str = "auto"
+    """``auto``: pixels as the weights expect them. ``unit``: only scaled to 0 … 1."""
+    hidden: int = 128
+    """Width of the hidden layer of the head; 0 makes the head linear."""
+    dropout: float = 0.2
+    """Probability before the last layer."""
+
+    def __post_init__(self) -> None:
+        if self.library not in LIBRARIES:
+            raise ConfigError(f"no model.library {self.library!r}; known: {', '.join(LIBRARIES)}")
+        if self.normalize not in NORMALIZATIONS:
+            raise ConfigError(f"no model.normalize {self.normalize!r}; known: {', '.join(NORMALIZATIONS)}")
+        if self.hidden < 0:
+            raise ConfigError(f"model.hidden must be 0 (no hidden layer) or more, not {self.hidden}")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"model.dropout must lie in 0 … 1 (1 excluded), not {self.dropout}")
+        if not self.name:
+            raise ConfigError("model.name is not given; with model=timm it is any name timm knows")
+
+
+def build_network(
+    config: ModelConfig, *, num_outputs: int, input_size: tuple[int, int], empty: bool = False
+) -> PosterNetwork:
+    """Return the network of ``config`` with a head for ``num_outputs`` genres, frozen as it says.
+
+    Args:
+        config: What to build.
+        num_outputs: Number of genres G.
+        input_size: Height and width of the images; only networks of fixed input care.
+        empty: Build for weights that the caller loads next (``load_state_dict(..., assign=True)``): nothing is
+            downloaded or drawn, and tensors may be on the meta device.
+
+    Raises:
+        ConfigError: The network or its weights cannot be had, or there is no such stage to freeze.
+    """
+    scaled = config.normalize == "unit"
+    if config.library == "timm":
+        from postergenre.networks.timm import build_timm  # each library is only imported where it is used
+
+        network: PosterNetwork = build_timm(
+            config.name,
+            "none" if empty else config.weights,
+            input_size=input_size,
+            num_outputs=num_outputs,
+            hidden=config.hidden,
+            dropout=config.dropout,
+            scaled=scaled,
+        )
+    else:
+        if config.library == "tiny":
+            if config.weights != "none":
+                raise ConfigError(f"the tiny network has no weights to load: model.weights=none, not {config.weights}")
+            stages, pool, num_features = tiny_stages()
+        else:
+            from postergenre.networks.vision import vision_stages
+
+            stages, pool, num_features = vision_stages(config.name, config.weights, empty=empty)
+        network = PosterNetwork(
+            stages=stages,
+            pool=pool,
+            num_features=num_features,
+            num_outputs=num_outputs,
+            hidden=config.hidden,
+            dropout=config.dropout,
+            mean=(0.0, 0.0, 0.0) if scaled else IMAGENET_MEAN,
+            std=(1.0, 1.0, 1.0) if scaled else IMAGENET_STD,
+        )
+    network.freeze(config.freeze)
+    if empty:
+        return network
+    return network.to(memory_format=torch.channels_last)

@@ -1,0 +1,112 @@
+"""What every network is: normalise, stages in order, pool, head. Nothing here knows Lightning, Hydra or posters."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from postergenre.errors import ConfigError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Normalize(nn.Module):
+    """``uint8 (B,3,H,W)`` to ``float (B,3,H,W)``: ``(images / 255 - mean) / std``, in channels-last memory order."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = images.to(self.mean.dtype, memory_format=torch.channels_last)
+        return (pixels / 255 - self.mean) / self.std
+
+
+class PosterNetwork(nn.Module):
+    """A classifier of ``uint8 (B,3,H,W)`` images into ``logits (B,G)``.
+
+    The stages are named and ordered, so that freezing up to one of them, learning rates by depth and keeping what a
+    frozen prefix computes are the same code for every network.
+    """
+
+    def __init__(
+        self,
+        *,
+        stages: Mapping[str, nn.Module],
+        pool: nn.Module,
+        num_features: int,
+        num_outputs: int,
+        hidden: int,
+        dropout: float,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self.normalize = Normalize(mean, std)
+        self.stages = nn.Sequential(
+            OrderedDict(stages)
+        )  # (B,3,H,W) -> (B,C,h,w), or (B,C) where a network pools itself
+        self.pool = pool  # -> (B,C)
+        layers: list[tuple[str, nn.Module]] = []
+        if hidden:
+            layers += [("hidden", nn.Linear(num_features, hidden)), ("relu", nn.ReLU())]
+        layers += [("dropout", nn.Dropout(dropout)), ("output", nn.Linear(hidden or num_features, num_outputs))]
+        self.head = nn.Sequential(OrderedDict(layers))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the pooled features ``(B,C)`` of ``uint8 (B,3,H,W)`` images."""
+        features: Tensor = self.pool(self.stages(self.normalize(images)))
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+    @property
+    def output(self) -> nn.Linear:
+        """The last layer."""
+        layer = self.head.output
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def stage_parameters(self) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters of each stage of the backbone, in order; those of the pool belong to the last one."""
+        stages = {name: list(stage.parameters()) for name, stage in self.stages.named_children()}
+        stages[next(reversed(stages))] += list(self.pool.parameters())
+        return stages
+
+    def freeze(self, upto: str) -> None:
+        """Stop training the stages up to and including ``upto``; ``none`` and ``backbone`` (all of them) work too.
+
+        Raises:
+            ConfigError: There is no such stage.
+        """
+        stages = self.stage_parameters()
+        if upto not in ("none", "backbone", *stages):
+            raise ConfigError(f"no stage {upto!r} to freeze; known: none, backbone, {', '.join(stages)}")
+        if upto == "none":
+            return
+        for name, parameters in stages.items():
+            for parameter in parameters:
+                parameter.requires_grad_(False)
+            if name == upto:
+                break
+
+    def train(self, mode: bool = True) -> "PosterNetwork":
+        """Set the mode; a module whose parameters are all frozen stays in evaluation mode.
+
+        Otherwise the running statistics of frozen batch norms would drift, and frozen dropout would make noise.
+        """
+        super().train(mode)
+        if mode:
+            for module in self.stages.modules():
+                parameters = list(module.parameters())
+                if parameters and not any(parameter.requires_grad for parameter in parameters):
+                    module.eval()
+        return self

@@ -1,0 +1,98 @@
+"""Any network of timm, through the same door."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import timm
+from timm.models import group_parameters
+from torch import Tensor, nn
+
+from postergenre.errors import ConfigError
+from postergenre.networks.network import PosterNetwork
+from postergenre.networks.weights import load_weights
+
+
+class TimmFeatures(nn.Module):
+    """``(B,3,H,W)`` to pooled features ``(B,C)``, as the timm model itself pools them."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.model.forward_head(self.model.forward_features(images), pre_logits=True)
+        return features
+
+
+class TimmNetwork(PosterNetwork):
+    """A timm model; its stages are the groups timm itself names for learning rates by depth."""
+
+    def stage_parameters(self) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters of ``stage0``, ``stage1``, … in timm's coarse grouping."""
+        (features,) = self.stages
+        assert isinstance(features, TimmFeatures)
+        model = features.model
+        group_of = group_parameters(model, model.group_matcher(coarse=True), reverse=True)
+        stages: dict[str, list[nn.Parameter]] = {}
+        for group in sorted(set(group_of.values())):
+            stages[f"stage{group}"] = [p for name, p in model.named_parameters() if group_of.get(name) == group]
+        return stages
+
+
+def build_timm(
+    name: str, weights: str, *, input_size: Sequence[int], num_outputs: int, hidden: int, dropout: float, scaled: bool
+) -> TimmNetwork:
+    """Return a timm network with our head.
+
+    Args:
+        name: As ``timm.create_model`` takes it, a pretrained tag included (``vit_base_patch16_clip_224.openai``).
+        weights: ``imagenet`` (whatever the name's tag means), ``none`` or a file.
+        input_size: Height and width.
+        num_outputs: Number of genres G.
+        hidden: Width of the head's hidden layer, 0 for none.
+        dropout: Probability in the head.
+        scaled: Leave pixels in 0 … 1 instead of normalising them as the weights expect.
+
+    Raises:
+        ConfigError: No such model, or its weights cannot be had.
+    """
+    if not timm.is_model(name):
+        close = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8])
+        raise ConfigError(f"no timm model {name!r}" + (f"; close: {close}" if close else ""))
+    settings: dict[str, Any] = {"pretrained": weights == "imagenet", "num_classes": 0}
+    entry = timm.get_pretrained_cfg(name)
+    if entry is not None and entry.fixed_input_size:
+        settings["img_size"] = tuple(input_size)
+    model: Any
+    try:
+        model = timm.create_model(name, **settings)
+    except Exception as error:  # hub, HTTP and file errors share no base class
+        if weights != "imagenet":
+            raise
+        raise ConfigError(
+            f"cannot get the pretrained weights of {name} ({str(error).splitlines()[0]}): download them where there is "
+            "a connection and give the file with model.weights=FILE"
+        ) from None
+    if weights not in ("imagenet", "none"):
+        known = model.state_dict()
+        state = load_weights(Path(weights).expanduser())
+        if missing := [key for key in known if key not in state]:
+            raise ConfigError(f"{weights} does not fit {name}: {len(missing)} tensor(s) missing, first {missing[0]}")
+        if wrong := [key for key in known if known[key].shape != state[key].shape]:
+            raise ConfigError(
+                f"{weights} does not fit {name}: {wrong[0]} is {tuple(state[wrong[0]].shape)}, not "
+                f"{tuple(known[wrong[0]].shape)}"
+            )
+        model.load_state_dict({key: state[key] for key in known})
+    mean, std = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)) if scaled or entry is None else (entry.mean, entry.std)
+    return TimmNetwork(
+        stages={"backbone": TimmFeatures(model)},
+        pool=nn.Identity(),
+        num_features=model.head_hidden_size if hasattr(model, "head_hidden_size") else model.num_features,
+        num_outputs=num_outputs,
+        hidden=hidden,
+        dropout=dropout,
+        mean=mean,
+        std=std,
+    )

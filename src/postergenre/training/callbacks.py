@@ -1,0 +1,119 @@
+"""What happens beside the training steps: best and last checkpoint, a line per epoch, pictures for TensorBoard."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+from rich.console import Console
+from typing_extensions import override
+
+from postergenre.classifier.module import PosterClassifier
+from postergenre.data.datamodule import PosterData
+from postergenre.pictures import Answer, contact_sheet
+from postergenre.preprocess import open_picture
+
+NUM_PICTURED = 16
+"""Validation posters in the grid."""
+
+
+class BestAndLast(ModelCheckpoint):
+    """Keeps ``best.ckpt`` (highest ``val/map``) and ``last.ckpt``; resuming elsewhere brings the best one along."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            dirpath=folder,
+            filename="best",
+            monitor="val/map",
+            mode="max",
+            save_last=True,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+        )
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        before = Path(state_dict["best_model_path"])
+        if before.is_file():
+            assert self.dirpath is not None
+            best = Path(self.dirpath) / before.name
+            if best != before:
+                best.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(before, best)
+            score = state_dict["best_model_score"]
+            moved = {
+                "dirpath": self.dirpath,
+                "best_model_path": str(best),
+                "kth_best_model_path": str(best),
+                "best_k_models": {str(best): score},
+                "kth_value": score,
+            }
+            super().load_state_dict(state_dict | moved)
+
+
+class EpochLine(Callback):
+    """One line per epoch for logs and pipes, where a progress bar would be noise."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.started = 0.0
+
+    @override
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        found = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.console.print(
+            f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}"
+            f"  train bce {found['train/bce_epoch']:.4f}"
+            f"  val bce {found['val/bce']:.4f} (prior {found['val/bce_prior']:.4f})"
+            f"  val map {found['val/map']:.4f} (prior {found['val/map_prior']:.4f})"
+            f"  {time.perf_counter() - self.started:.0f} s",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+class Pictures(Callback):
+    """TensorBoard: a precision-recall curve per genre, and a few validation posters with true and predicted genres."""
+
+    def __init__(self, data: PosterData) -> None:
+        self.data = data
+
+    @override
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        logger = next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
+        if logger is None or trainer.sanity_checking:
+            return
+        assert isinstance(pl_module, PosterClassifier)
+        logits, targets = pl_module.val_scores.gathered()
+        probabilities = logits.sigmoid().cpu()  # (N, G)
+        targets = targets.cpu()
+        writer, step = logger.experiment, trainer.global_step
+        for i, genre in enumerate(pl_module.contract.genres):
+            writer.add_pr_curve(f"pr/{genre}", targets[:, i], probabilities[:, i], step)
+        # Spread over the split, and the same ones every time.
+        rows = torch.linspace(0, len(targets) - 1, min(NUM_PICTURED, len(targets))).long().tolist()
+        paths = self.data.paths("val")
+        cards = [
+            (open_picture(paths[row]), self._answers(pl_module, probabilities[row].tolist(), targets[row].tolist()))
+            for row in rows
+        ]
+        writer.add_image("val/posters", np.asarray(contact_sheet(cards)), step, dataformats="HWC")
+
+    @staticmethod
+    def _answers(classifier: PosterClassifier, probabilities: list[float], targets: list[float]) -> list[Answer]:
+        contract = classifier.contract
+        return [
+            Answer(genre=genre, probability=probability, threshold=threshold, truth=bool(target))
+            for genre, probability, threshold, target in zip(
+                contract.genres, probabilities, contract.thresholds, targets, strict=True
+            )
+        ]

@@ -1,0 +1,66 @@
+"""What a training run can be told."""
+
+from dataclasses import dataclass, field
+
+from postergenre.augment import Augment
+from postergenre.classifier.optim import OptimConfig
+from postergenre.data.datamodule import DataConfig
+from postergenre.errors import ConfigError
+from postergenre.networks import ModelConfig
+from postergenre.preprocess import Preprocess
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainerConfig:
+    """How long, and on what."""
+
+    gpus: str = "auto"
+    """``auto`` (a CUDA GPU where there is one), ``0`` (the CPU) or ``1``."""
+    precision: str = "auto"
+    """``auto``, ``32``, ``bf16`` or ``16``; see ``hardware.choose_hardware``."""
+    max_epochs: int = 20
+    """Passes over the training posters."""
+    patience: int = 0
+    """Stop after this many epochs without a better ``val/map``; 0 never stops early."""
+    gradient_clip_val: float = 0.0
+    """Largest norm of the gradient; 0 does not clip."""
+    accumulate_grad_batches: int = 1
+    """Batches per optimiser step."""
+    limit_train_batches: int = 0
+    """Batches per epoch, to try things out; 0 takes all."""
+    limit_val_batches: int = 0
+    """Batches per validation, to try things out; 0 takes all."""
+    deterministic: bool = False
+    """Refuse operations that give other results when repeated."""
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("max_epochs", 1),
+            ("patience", 0),
+            ("accumulate_grad_batches", 1),
+            ("limit_train_batches", 0),
+            ("limit_val_batches", 0),
+            ("gradient_clip_val", 0),
+        ):
+            if getattr(self, name) < least:
+                raise ConfigError(f"trainer.{name} must be at least {least}, not {getattr(self, name)}")
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainConfig:
+    """Everything ``scripts/train.py`` can be told."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    preprocess: Preprocess = field(default_factory=Preprocess)
+    augment: Augment = field(default_factory=Augment)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    prior_bias: bool = True
+    """Start from the share of each genre instead of from one half."""
+    seed: int = 0
+    """Of the new weights, the order of posters, augmentation and dropout."""
+    resume: str | None = None
+    """A checkpoint to continue from: weights, optimiser, schedule, epoch and random state."""
+    output_dir: str = "outputs/train"
+    """Where everything is written."""

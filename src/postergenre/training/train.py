@@ -1,0 +1,204 @@
+"""Train a classifier."""
+
+import json
+import logging
+import platform
+import shlex
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, RichProgressBar
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from rich.console import Console
+
+from postergenre import __version__
+from postergenre.classifier.contract import Contract, read_checkpoint
+from postergenre.classifier.module import PosterClassifier
+from postergenre.data.datamodule import PosterData
+from postergenre.errors import CheckpointError
+from postergenre.hardware import Hardware, choose_hardware
+from postergenre.networks import build_network
+from postergenre.training.callbacks import BestAndLast, EpochLine, Pictures
+from postergenre.training.config import TrainConfig, TrainerConfig
+
+LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+@dataclass(kw_only=True, slots=True)
+class Trained:
+    """What a training run leaves."""
+
+    score: float
+    """Best ``val/map``."""
+    scores: dict[str, float]
+    """All validation scores of the best checkpoint."""
+    best: Path
+    """The checkpoint of the best score."""
+    last: Path
+    """The checkpoint of the last epoch."""
+
+
+def train(config: TrainConfig) -> Trained:
+    """Train as ``config`` says and return the best validation score and its checkpoint.
+
+    Raises:
+        PosterGenreError: A setting, the posters or the checkpoint to resume cannot be used.
+    """
+    console = Console()
+    output = Path(config.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    hardware = choose_hardware(config.trainer.gpus, config.trainer.precision)
+    seed_everything(config.seed, verbose=False)
+    data = PosterData(config.data, config.preprocess, augment=config.augment, seed=config.seed)
+    data.prepare_data()
+    data.setup()
+    data.write_tables(output)
+    classifier = _classifier(config, data, hardware)
+    if config.resume:
+        _check_resumable(config.resume, classifier.contract)
+    for note in data.notes:
+        console.print(f"note: {note}", highlight=False)
+    console.print(_summary(config, data, classifier, hardware), highlight=False)
+    best_and_last = BestAndLast(output / "checkpoints")
+    with quiet_lightning():
+        trainer = build_trainer(config.trainer, hardware, output, [best_and_last, Pictures(data)], console)
+        trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
+    _, contract = read_checkpoint(best_and_last.best_model_path)
+    scores: dict[str, float] = contract.provenance["val"]
+    (output / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(_flat(asdict(config)), {f"best/{name}": value for name, value in scores.items()})
+        logger.finalize("success")
+    console.print(
+        f"best val map {scores['map']:.4f} (prior {scores['map_prior']:.4f}) in epoch "
+        f"{contract.provenance['epoch'] + 1}: {best_and_last.best_model_path}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return Trained(
+        score=scores["map"],
+        scores=scores,
+        best=Path(best_and_last.best_model_path),
+        last=Path(best_and_last.last_model_path),
+    )
+
+
+def build_trainer(
+    config: TrainerConfig, hardware: Hardware, output: Path, callbacks: list[Callback], console: Console
+) -> Trainer:
+    """Return Lightning's Trainer: ``gpus`` becomes its accelerator and devices, ``precision`` its mixed precision."""
+    callbacks = [*callbacks, LearningRateMonitor(logging_interval="step")]
+    if config.patience:
+        callbacks.append(EarlyStopping(monitor="val/map", mode="max", patience=config.patience))
+    callbacks.append(RichProgressBar() if console.is_terminal else EpochLine(console))
+    return Trainer(
+        accelerator=hardware.device.type if hardware.device.type == "cpu" else "gpu",
+        devices=1,
+        precision=LIGHTNING_PRECISION[hardware.precision],  # type: ignore[arg-type]
+        max_epochs=config.max_epochs,
+        gradient_clip_val=config.gradient_clip_val or None,
+        accumulate_grad_batches=config.accumulate_grad_batches,
+        limit_train_batches=config.limit_train_batches or None,
+        limit_val_batches=config.limit_val_batches or None,
+        deterministic=config.deterministic,
+        callbacks=callbacks,
+        logger=[
+            TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False),
+            CSVLogger(output, name="", version=""),
+        ],
+        num_sanity_val_steps=0,  # two batches would log scores of next to nothing
+        log_every_n_steps=10,
+        enable_model_summary=False,
+        enable_progress_bar=console.is_terminal,
+    )
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Lightning without its adverts, and without advice that does not apply here."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # The number of workers is our own setting, with its own default.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        # Small sets have fewer batches than log_every_n_steps.
+        warnings.filterwarnings("ignore", ".*The number of training batches.*")
+        # The output folder already holds what Hydra wrote.
+        warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+        yield
+
+
+def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> PosterClassifier:
+    preprocess = config.preprocess
+    network = build_network(
+        config.model, num_outputs=len(data.genres), input_size=(preprocess.height, preprocess.width)
+    )
+    contract = Contract(
+        model=config.model,
+        preprocess=preprocess,
+        genres=data.genres,
+        headline=data.headline,
+        priors=data.priors,
+        thresholds=[0.5] * len(data.genres),
+        data=asdict(config.data)
+        | {"root": str(Path(config.data.root).expanduser().absolute()), "fingerprint": data.fingerprint},
+        provenance={
+            "postergenre": __version__,
+            "torch": version("torch"),
+            "torchvision": version("torchvision"),
+            "pytorch_lightning": version("pytorch-lightning"),
+            "python": platform.python_version(),
+            "hardware": str(hardware),
+            "precision": hardware.precision,
+            "command": shlex.join(sys.argv),
+            "seed": config.seed,
+        },
+    )
+    classifier = PosterClassifier(network, contract, optim=config.optim)
+    if config.prior_bias:
+        classifier.start_from_priors()
+    return classifier
+
+
+def _check_resumable(path: str, contract: Contract) -> None:
+    _, before = read_checkpoint(path)
+    for what, old, new in (
+        ("model", before.model.name, contract.model.name),
+        ("freeze", before.model.freeze, contract.model.freeze),
+        ("genres", ", ".join(before.genres), ", ".join(contract.genres)),
+        ("preprocess", str(before.preprocess), str(contract.preprocess)),
+        ("posters or splits", before.data.get("fingerprint"), contract.data["fingerprint"]),
+    ):
+        if old != new:
+            raise CheckpointError(f"cannot resume {path}: its {what} ({old}) is not that of this run ({new})")
+
+
+def _summary(config: TrainConfig, data: PosterData, classifier: PosterClassifier, hardware: Hardware) -> str:
+    sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.rows.items() if rows)
+    parameters = list(classifier.network.parameters())
+    trained = sum(p.numel() for p in parameters if p.requires_grad) / 1e6
+    return (
+        f"{len(data.genres)} genres ({len(data.headline)} in map); posters: {sizes}\n"
+        f"{config.model.name} {config.preprocess.height} x {config.preprocess.width}, "
+        f"{trained:.2f} of {sum(p.numel() for p in parameters) / 1e6:.2f} million parameters train; {hardware}"
+    )
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as ``{"optim.lr": 0.001, ...}``."""
+
+    def walk(branch: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+        for name, value in branch.items():
+            if isinstance(value, dict):
+                yield from walk(value, f"{path}{name}.")
+            else:
+                yield f"{path}{name}", value
+
+    return dict(walk(settings, prefix))
