@@ -1,17 +1,15 @@
 """What a checkpoint says about itself, so that nothing else is needed to use it. Reads without Lightning."""
 
-import pickle
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from postergenre.errors import CheckpointError, PosterGenreError
 from postergenre.genres import Genres
 from postergenre.networks import ModelConfig, PosterNetwork, build_network
+from postergenre.networks.weights import read_torch
 from postergenre.preprocess import Preprocess
 
 KEY = "postergenre"
@@ -80,13 +78,9 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], Contract]:
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}; training writes them to outputs/train/*/checkpoints/")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"it asks for {asked[1]}" if asked else "it is no file of tensors and plain data"
-        raise CheckpointError(f"{path} is not safe to load: {what}; nothing in it was run") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{path} is broken or is no checkpoint: {str(error).strip().splitlines()[0]}") from None
+        checkpoint = read_torch(path)
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not a checkpoint that can be used: {error}") from None
     if not (isinstance(checkpoint, dict) and isinstance(checkpoint.get(KEY), dict)):
         raise CheckpointError(f"{path} was not made by postergenre: it has no '{KEY}' contract")
     try:

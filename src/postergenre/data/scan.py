@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from rich.console import Console
 from rich.progress import track
 from scipy.fft import dctn
 
@@ -53,7 +54,13 @@ def scan(paths: Sequence[Path], *, cache: Path) -> list[Look]:
     ]
     if fresh:
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter lock
-            for look in track(pool.map(_look, fresh), "looking at each poster once", len(fresh), transient=True):
+            for look in track(
+                pool.map(_look, fresh),
+                "looking at each poster once",
+                len(fresh),
+                transient=True,
+                disable=not Console().is_terminal,
+            ):
                 known[look.path] = look
         store.parent.mkdir(parents=True, exist_ok=True)
         draft = store.with_name(f"{store.name}.{os.getpid()}")

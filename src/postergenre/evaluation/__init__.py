@@ -1,5 +1,5 @@
 """Evaluation: every score of a checkpoint, from the checkpoint alone."""
 
-from postergenre.evaluation.evaluate import EvaluateConfig, evaluate
+from postergenre.evaluation.run import EvaluateConfig, evaluate
 
 __all__ = ["EvaluateConfig", "evaluate"]

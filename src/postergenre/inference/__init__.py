@@ -1,6 +1,6 @@
 """Inference: the genres of new posters. Needs neither Lightning nor a poster CSV."""
 
-from postergenre.inference.predict import PredictConfig, predict
 from postergenre.inference.predictor import Prediction, Predictor
+from postergenre.inference.run import PredictConfig, predict
 
 __all__ = ["PredictConfig", "Prediction", "Predictor", "predict"]

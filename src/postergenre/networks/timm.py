@@ -1,6 +1,7 @@
 """Any network of timm, through the same door."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def build_timm(
         ConfigError: No such model, or its weights cannot be had.
     """
     if not timm.is_model(name):
-        close = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8])
+        close = ", ".join(get_close_matches(name, timm.list_models(), n=5))
         raise ConfigError(f"no timm model {name!r}" + (f"; close: {close}" if close else ""))
     settings: dict[str, Any] = {"pretrained": weights == "imagenet", "num_classes": 0}
     entry = timm.get_pretrained_cfg(name)

@@ -1,6 +1,6 @@
 """Training: from a config to checkpoints, logs and a validation score."""
 
 from postergenre.training.config import TrainConfig, TrainerConfig
-from postergenre.training.train import Trained, train
+from postergenre.training.run import Trained, train
 
 __all__ = ["TrainConfig", "Trained", "TrainerConfig", "train"]

@@ -22,19 +22,11 @@ NUM_PICTURED = 16
 """Validation posters in the grid."""
 
 
-class BestAndLast(ModelCheckpoint):
-    """Keeps ``best.ckpt`` (highest ``val/map``) and ``last.ckpt``; resuming elsewhere brings the best one along."""
+class Best(ModelCheckpoint):
+    """Keeps ``best.ckpt``, the highest ``val/map``; resuming into another folder brings the best one so far along."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(
-            dirpath=folder,
-            filename="best",
-            monitor="val/map",
-            mode="max",
-            save_last=True,
-            auto_insert_metric_name=False,
-            enable_version_counter=False,
-        )
+        super().__init__(dirpath=folder, filename="best", monitor="val/map", mode="max", enable_version_counter=False)
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -54,6 +46,17 @@ class BestAndLast(ModelCheckpoint):
                 "kth_value": score,
             }
             super().load_state_dict(state_dict | moved)
+
+
+class Last(ModelCheckpoint):
+    """Keeps ``last.ckpt`` after every epoch, where ``save_last=True`` would only write when the best one changes."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(dirpath=folder, filename="last", enable_version_counter=False)
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The last checkpoint of the run that goes on here stays where it is."""
 
 
 class EpochLine(Callback):

@@ -25,7 +25,7 @@ from postergenre.data.datamodule import PosterData
 from postergenre.errors import CheckpointError
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.networks import build_network
-from postergenre.training.callbacks import BestAndLast, EpochLine, Pictures
+from postergenre.training.callbacks import Best, EpochLine, Last, Pictures
 from postergenre.training.config import TrainConfig, TrainerConfig
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -66,11 +66,11 @@ def train(config: TrainConfig) -> Trained:
     for note in data.notes:
         console.print(f"note: {note}", highlight=False)
     console.print(_summary(config, data, classifier, hardware), highlight=False)
-    best_and_last = BestAndLast(output / "checkpoints")
+    best, last = Best(output / "checkpoints"), Last(output / "checkpoints")
     with quiet_lightning():
-        trainer = build_trainer(config.trainer, hardware, output, [best_and_last, Pictures(data)], console)
+        trainer = build_trainer(config.trainer, hardware, output, [best, last, Pictures(data)], console)
         trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
-    _, contract = read_checkpoint(best_and_last.best_model_path)
+    _, contract = read_checkpoint(best.best_model_path)
     scores: dict[str, float] = contract.provenance["val"]
     (output / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     for logger in trainer.loggers:
@@ -79,15 +79,15 @@ def train(config: TrainConfig) -> Trained:
         logger.finalize("success")
     console.print(
         f"best val map {scores['map']:.4f} (prior {scores['map_prior']:.4f}) in epoch "
-        f"{contract.provenance['epoch'] + 1}: {best_and_last.best_model_path}",
+        f"{contract.provenance['epoch'] + 1}: {best.best_model_path}",
         highlight=False,
         soft_wrap=True,
     )
     return Trained(
         score=scores["map"],
         scores=scores,
-        best=Path(best_and_last.best_model_path),
-        last=Path(best_and_last.last_model_path),
+        best=Path(best.best_model_path),
+        last=Path(last.best_model_path),
     )
 
 
@@ -130,6 +130,8 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         # Small sets have fewer batches than log_every_n_steps.
         warnings.filterwarnings("ignore", ".*The number of training batches.*")
+        # Lightning 2.6 with torch 2.14; no call of ours.
+        warnings.filterwarnings("ignore", ".*LeafSpec.*")
         # The output folder already holds what Hydra wrote.
         warnings.filterwarnings("ignore", ".*exists and is not empty.*")
         yield

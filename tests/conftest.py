@@ -1,0 +1,79 @@
+"""Plain posters whose colour is their genre, so that learning itself can be asserted with no download."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from postergenre.classifier.optim import OptimConfig
+from postergenre.data.datamodule import DataConfig
+from postergenre.networks import ModelConfig
+from postergenre.preprocess import Preprocess
+from postergenre.training import TrainConfig, Trained, TrainerConfig, train
+
+ROOT = Path(__file__).parents[1]
+COLOURS = ("Red", "Green", "Blue")
+"""A channel of the poster is bright where its genre applies."""
+NUM_POSTERS = 120
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "gpu" in item.keywords and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
+
+
+@pytest.fixture(scope="session")
+def colour_posters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A poster set in the original schema: ``train.csv`` and ``Images/``."""
+    root = tmp_path_factory.mktemp("colours")
+    (root / "Images").mkdir()
+    random = np.random.default_rng(0)
+    with (root / "train.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["Id", "Genre", *COLOURS])
+        for number in range(NUM_POSTERS):
+            marks = [(number % 7 + 1) >> channel & 1 for channel in range(3)]  # 1 … 7: never none
+            name = f"c{number:03}"
+            table.writerow([name, str([c for c, mark in zip(COLOURS, marks, strict=True) if mark]), *marks])
+            pixels = random.integers(0, 60, (36, 24, 3)) + 190 * np.array(marks)
+            Image.fromarray(pixels.astype(np.uint8)).save(root / "Images" / f"{name}.jpg", quality=95)
+    return root
+
+
+@pytest.fixture
+def colour_config(colour_posters: Path, tmp_path: Path) -> Callable[[], TrainConfig]:
+    """Return a maker of small training configs on the colour posters, each with the same settings."""
+
+    def make() -> TrainConfig:
+        return small_config(colour_posters, tmp_path / "run")
+
+    return make
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def small_config(root: Path, output: Path) -> TrainConfig:
+    return TrainConfig(
+        data=DataConfig(
+            root=str(root), batch_size=16, workers=0, min_positives=5, cache=str(root / "cache"), num_demo_posters=60
+        ),
+        preprocess=Preprocess(height=32, width=24),
+        model=ModelConfig(library="tiny", name="tiny", weights="none", hidden=16),
+        optim=OptimConfig(lr=3e-3),
+        trainer=TrainerConfig(gpus="0", precision="32", max_epochs=6),
+        output_dir=str(output),
+    )
+
+
+@pytest.fixture(scope="session")
+def trained(colour_posters: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A classifier that has learnt the colours, and what its training left."""
+    return train(small_config(colour_posters, tmp_path_factory.mktemp("trained")))

@@ -1,0 +1,362 @@
+import csv
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.model_selection import train_test_split
+
+from postergenre.augment import Augment
+from postergenre.data.datamodule import DataConfig, PosterData
+from postergenre.data.pixels import Batch, Draw, Order, PosterDataset
+from postergenre.errors import ConfigError, DataError, PictureError
+from postergenre.preprocess import Preprocess
+
+REAL = Path(__file__).parents[2] / "shared" / "posters"
+GENRES = ("Action", "Drama", "N/A", "War")
+
+Rows = list[tuple[str, tuple[str, ...]]]
+
+
+def art(seed: int, size: tuple[int, int] = (16, 24)) -> Image.Image:
+    """Return a smooth random picture, unlike that of any other seed."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (9, 6, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
+
+
+def poster_rows(number: int) -> Rows:
+    draws = random.Random(0)
+    names = [genre for genre in GENRES if genre != "N/A"]
+    return [(f"p{i:03}", tuple(sorted(draws.sample(names, draws.choice((1, 1, 2)))))) for i in range(number)]
+
+
+def write_csv(root: Path, rows: Rows) -> None:
+    with (root / "train.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["Id", "Genre", *GENRES])
+        table.writerows([name, str(list(labels)), *(int(g in labels) for g in GENRES)] for name, labels in rows)
+
+
+def write_set(root: Path, rows: Rows) -> Path:
+    """Write a poster set in the original schema, each poster with art of its own."""
+    (root / "Images").mkdir(parents=True)
+    for seed, name in enumerate(dict.fromkeys(name for name, _ in rows)):
+        art(seed).save(root / "Images" / f"{name}.jpg")
+    write_csv(root, rows)
+    return root
+
+
+def poster_data(root: Path, *, augment: Augment | None = None, seed: int = 0, **options: object) -> PosterData:
+    settings = {"cache": str(root / "cache"), "workers": 0, "min_positives": 5, "batch_size": 16} | options
+    data = PosterData(
+        DataConfig(root=str(root), **settings), Preprocess(height=24, width=16), augment=augment, seed=seed
+    )
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def split_of(data: PosterData) -> dict[str, str]:
+    assert data.manifest is not None
+    return {data.manifest.ids[i]: split for split, rows in data.rows.items() for i in rows}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_set(tmp_path / "posters", poster_rows(100))
+
+
+def test_the_fixed_split_is_about_70_10_20_and_the_same_under_any_order_of_rows(root: Path) -> None:
+    splits = split_of(poster_data(root))
+    assert len(splits) == 100
+    counts = Counter(splits.values())
+    assert (counts["train"], counts["val"], counts["test"]) == pytest.approx((70, 10, 20), abs=3)
+    rows = poster_rows(100)
+    random.Random(1).shuffle(rows)
+    write_csv(root, rows)
+    again = poster_data(root)
+    assert split_of(again) == splits
+    assert again.fingerprint == poster_data(root).fingerprint
+
+
+def test_the_fingerprint_is_that_of_posters_labels_and_splits(root: Path) -> None:
+    first = poster_data(root)
+    assert poster_data(root, fold=1).fingerprint != first.fingerprint
+    rows = poster_rows(100)
+    write_csv(root, rows[::-1])
+    assert poster_data(root).fingerprint == first.fingerprint
+    write_csv(root, [*rows[:-1], (rows[-1][0], ("Action", "Drama", "War"))])
+    assert poster_data(root).fingerprint != first.fingerprint
+
+
+def test_the_folds_are_disjoint_and_test_every_poster(root: Path) -> None:
+    tested = [{n for n, s in split_of(poster_data(root, fold=fold)).items() if s == "test"} for fold in range(5)]
+    assert sum(map(len, tested)) == 100
+    assert len(set.union(*tested)) == 100
+
+
+@pytest.mark.parametrize("options", [{"fold": fold} for fold in range(5)])
+def test_copies_of_a_picture_under_other_ids_always_lie_on_its_side(options: dict[str, int], tmp_path: Path) -> None:
+    rows = poster_rows(60)
+    copies: Rows = [(f"copy-of-{name}", ("War",)) for name, _ in rows[:10]]
+    root = write_set(tmp_path / "posters", rows + copies)
+    for seed, (name, _) in enumerate(rows[:10]):
+        art(seed, (160, 240)).save(root / "Images" / f"{name}.jpg", quality=95)
+        if seed % 2:  # the same bytes
+            (root / "Images" / f"copy-of-{name}.jpg").write_bytes((root / "Images" / f"{name}.jpg").read_bytes())
+        else:  # smaller and compressed again
+            art(seed, (160, 240)).resize((90, 140)).save(root / "Images" / f"copy-of-{name}.jpg", quality=50)
+    data = poster_data(root, **options)
+    splits = split_of(data)
+    assert all(splits[name] == splits[f"copy-of-{name}"] for name, _ in rows[:10])
+    assert sorted(Counter(data.groups).values()) == [1] * 50 + [2] * 10
+
+
+def test_the_original_split_is_that_of_scikit_learn_over_all_rows(tmp_path: Path) -> None:
+    rows = poster_rows(100)
+    train, val = train_test_split(np.arange(110), test_size=0.2, random_state=100)
+    repeats = [rows[i] for i in range(10)]  # rows 100 … 109 repeat rows 0 … 9
+    data = poster_data(write_set(tmp_path / "posters", rows + repeats), split="original")
+    expected = {name: "val" if i in val or (i < 10 and 100 + i in val) else "train" for i, (name, _) in enumerate(rows)}
+    assert split_of(data) == expected
+    assert any((i in train) != (100 + i in train) for i in range(10))  # some were on both sides
+    assert data.rows["test"] == []
+    assert "10 rows repeat an earlier row exactly: dropped" in data.notes
+
+
+def test_the_column_split_is_that_of_the_csv(tmp_path: Path) -> None:
+    root = write_set(tmp_path / "posters", poster_rows(20))
+    names = ["train", "validation", "test", "val", "Train"]
+    lines = [f"Images/p{i:03}.jpg,War|Drama,{names[i % 5]}\n" for i in range(20)]
+    (root / "train.csv").write_text("image,genres,split\n" + "".join(lines))
+    data = poster_data(root, split="column")
+    assert {name: len(rows) for name, rows in data.rows.items()} == {"train": 8, "val": 8, "test": 4}
+    assert split_of(data)["Images/p001.jpg"] == "val"
+    assert data.genres == ("Drama", "War")
+
+
+def test_a_column_split_without_the_column_is_refused(root: Path) -> None:
+    with pytest.raises(DataError, match=r"data.split=column, but train.csv has no column 'split'"):
+        poster_data(root, split="column")
+
+
+def test_a_column_split_without_validation_posters_is_refused(tmp_path: Path) -> None:
+    root = write_set(tmp_path / "posters", poster_rows(6))
+    (root / "train.csv").write_text("image,genres,split\nImages/p000.jpg,War,train\nImages/p001.jpg,War,test\n")
+    with pytest.raises(DataError, match=r"no poster in split val of .*train.csv"):
+        poster_data(root, split="column", min_positives=1)
+
+
+def test_na_is_no_target_and_posters_of_nothing_else_are_left_out_with_a_note(tmp_path: Path) -> None:
+    rows: Rows = [*poster_rows(57), ("x1", ("N/A",)), ("x2", ("N/A",)), ("x3", ("N/A", "War"))]
+    data = poster_data(write_set(tmp_path / "posters", rows))
+    assert data.genres == ("Action", "Drama", "War")
+    assert data.notes == ["2 poster(s) have no genre but N/A: left out"]
+    splits = split_of(data)
+    assert len(splits) == 58
+    assert "x3" in splits
+    assert {"x1", "x2"}.isdisjoint(splits)
+
+
+@pytest.mark.parametrize("split", ["fixed", "original"])
+def test_bad_pictures_stop_the_work_and_are_named(split: str, root: Path) -> None:
+    bad = [root / "Images" / f"p{i:03}.jpg" for i in range(12)]
+    for path in bad:
+        path.write_bytes(b"not a picture")
+    with pytest.raises(DataError) as caught:
+        poster_data(root, split=split)
+    told = str(caught.value)
+    assert told.startswith(f"12 picture(s) do not decode: {bad[0]} is not a picture")
+    assert [str(path) in told for path in bad] == [True] * 10 + [False] * 2
+    assert told.endswith("Mend them, or leave them out with data.on_bad_image=skip")
+
+
+@pytest.mark.parametrize("split", ["fixed", "original"])
+def test_skipped_pictures_are_counted_and_listed(split: str, root: Path, tmp_path: Path) -> None:
+    empty, cut = (root / "Images" / f"{name}.jpg" for name in ("p003", "p050"))
+    empty.write_bytes(b"")
+    cut.write_bytes(cut.read_bytes()[:300])
+    data = poster_data(root, on_bad_image="skip", split=split)
+    assert data.notes == ["2 picture(s) do not decode: left out, see bad_images.csv"]
+    assert len(split_of(data)) == 98
+    assert {"p003", "p050"}.isdisjoint(split_of(data))
+    data.write_tables(tmp_path)
+    with (tmp_path / "bad_images.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["image", "problem"]
+    assert [row[0] for row in rows] == [str(empty), str(cut)]
+    assert all(path in problem for path, problem in rows)
+
+
+def test_skipping_every_picture_is_told_as_a_sentence(tmp_path: Path) -> None:
+    root = write_set(tmp_path / "posters", poster_rows(12))
+    for path in (root / "Images").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError):
+        poster_data(root, on_bad_image="skip")
+
+
+def test_the_table_of_splits_lists_every_poster_and_its_group(tmp_path: Path) -> None:
+    rows: Rows = [*poster_rows(30), ("unknown", ("N/A",))]
+    data = poster_data(write_set(tmp_path / "posters", rows))
+    data.write_tables(tmp_path)
+    with (tmp_path / "splits.csv").open(newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert [row["id"] for row in table] == [name for name, _ in rows]
+    assert {row["id"]: row["split"] for row in table} == {**split_of(data), "unknown": ""}
+    assert len({row["group"] for row in table}) == 31
+    assert not (tmp_path / "bad_images.csv").exists()
+
+
+def test_genres_below_the_least_number_of_posters_are_no_headline(tmp_path: Path) -> None:
+    rows: Rows = [(f"p{i:03}", ("Action",) if i % 3 else ("Action", "Drama")) for i in range(30)]
+    root = write_set(tmp_path / "posters", rows)
+    assert poster_data(root, min_positives=10).headline == ["Action", "Drama"]
+    assert poster_data(root, min_positives=11).headline == ["Action"]
+    with pytest.raises(DataError, match=r"no genre has 31 posters \(the most frequent has 30\); lower"):
+        poster_data(root, min_positives=31)
+
+
+def test_priors_are_shares_of_the_training_posters_alone(root: Path) -> None:
+    data = poster_data(root)
+    labels = dict(poster_rows(100))
+    train = [labels[name] for name, split in split_of(data).items() if split == "train"]
+    expected = [sum(genre in names for names in train) / len(train) for genre in data.genres]
+    assert data.priors == pytest.approx(expected)
+
+
+def test_a_missing_folder_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no posters at .*nowhere: .* data.root=FOLDER .* data=demo"):
+        poster_data(tmp_path / "nowhere")
+
+
+def test_nothing_is_written_but_the_cache(root: Path) -> None:
+    before = set(root.rglob("*"))
+    poster_data(root)
+    assert {path.relative_to(root).parts[0] for path in set(root.rglob("*")) - before} == {"cache"}
+
+
+def test_setting_up_twice_reads_once(root: Path) -> None:
+    data = poster_data(root)
+    (root / "train.csv").unlink()
+    rows, notes = data.rows, list(data.notes)
+    data.setup("test")
+    assert data.rows is rows
+    assert data.notes == notes
+
+
+def test_validation_batches_come_in_order_with_their_own_targets(root: Path) -> None:
+    data = poster_data(root, batch_size=4, augment=Augment(flip=1.0))
+    batches = list(data.val_dataloader())
+    assert torch.cat([batch.rows for batch in batches]).tolist() == list(range(len(data.rows["val"])))
+    assert torch.equal(torch.cat([batch.targets for batch in batches]), data.targets["val"])
+    assert batches[0].images.shape == (4, 3, 24, 16)
+    assert batches[0].images.dtype == torch.uint8
+    with Image.open(data.paths("val")[0]) as first:  # and without augmentation
+        assert torch.equal(batches[0].images[0], data.preprocess(first))
+    assert data.manifest is not None
+    name = data.manifest.ids[data.rows["val"][0]]
+    assert data.genres.decode(batches[0].targets[0]) == list(dict(poster_rows(100))[name])
+
+
+def test_training_batches_are_shuffled_and_augmented_the_same_way_in_every_run(root: Path) -> None:
+    def epoch(seed: int, number: int = 0) -> list[Batch]:
+        loader = poster_data(root, augment=Augment(flip=0.5, colour=0.3), seed=seed).train_dataloader()
+        assert isinstance(loader.sampler, Order)
+        loader.sampler.set_epoch(number)
+        return list(loader)
+
+    def order(batches: Sequence[Batch]) -> list[int]:
+        return torch.cat([batch.rows for batch in batches]).tolist()
+
+    first = epoch(3)
+    torch.rand(5)  # the global random state has no say
+    again = epoch(3)
+    assert order(first) == order(again)
+    assert all(torch.equal(one.images, other.images) for one, other in zip(first, again, strict=True))
+    assert sorted(order(first)) == list(range(len(order(first))))
+    assert order(first) != sorted(order(first))
+    assert order(epoch(4)) != order(first) != order(epoch(3, 1))
+
+
+def test_the_augmentation_of_a_poster_depends_on_seed_epoch_and_row(tmp_path: Path) -> None:
+    art(0).save(tmp_path / "a.png")
+
+    def dataset(seed: int) -> PosterDataset:
+        return PosterDataset(
+            [tmp_path / "a.png"] * 2, torch.eye(2), Preprocess(height=24, width=16),
+            augment=Augment(colour=0.5), seed=seed,
+        )  # fmt: skip
+
+    draws = [(0, Draw(0, 0)), (1, Draw(0, 0)), (0, Draw(1, 0)), (0, Draw(0, 1))]
+    images = [dataset(seed)[draw].images for seed, draw in draws]
+    assert len({image.numpy().tobytes() for image in images}) == 4
+    assert all(
+        torch.equal(dataset(seed)[draw].images, image) for (seed, draw), image in zip(draws, images, strict=True)
+    )
+
+
+def test_a_poster_that_breaks_during_training_is_named(root: Path) -> None:
+    data = poster_data(root)
+    path = data.paths("val")[0]
+    path.write_bytes(b"gone bad")
+    with pytest.raises(PictureError, match=path.name):
+        next(iter(data.val_dataloader()))
+
+
+def test_an_order_passes_every_row_once_an_epoch() -> None:
+    order = Order(20, shuffle=True, seed=5)
+    order.set_epoch(2)
+    draws = list(order)
+    assert len(order) == len(draws) == 20
+    assert {draw.epoch for draw in draws} == {2}
+    assert sorted(draw.row for draw in draws) == list(range(20))
+    assert draws == list(order)
+    assert [draw.row for draw in Order(3, shuffle=False)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DataConfig(source="web"), r"no data.source 'web'; known: posters, demo"),
+        (lambda: DataConfig(split="random"), r"no data.split 'random'; known: fixed, original, column"),
+        (lambda: DataConfig(on_bad_image="ignore"), r"no data.on_bad_image 'ignore'; known: error, skip"),
+        (lambda: DataConfig(fold=5), r"data.fold must lie in 0 … 4, not 5"),
+        (lambda: DataConfig(fold=-1), r"data.fold must lie in 0 … 4, not -1"),
+        (lambda: DataConfig(batch_size=0), r"data.batch_size must be at least 1, not 0"),
+        (lambda: DataConfig(workers=-2), r"data.workers must be at least -1, not -2"),
+        (lambda: DataConfig(min_positives=0), r"data.min_positives must be at least 1, not 0"),
+        (lambda: DataConfig(num_demo_posters=10), r"data.num_demo_posters must be at least 50, not 10"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_by_name(make: Callable[[], DataConfig], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs the original posters")
+def test_the_original_posters_hold_two_pairs_of_duplicates_and_twelve_repeats(tmp_path: Path) -> None:
+    data = poster_data(REAL, cache=str(tmp_path / "cache"), min_positives=40)
+    assert data.manifest is not None
+    ids = data.manifest.ids
+    assert (data.manifest.num_rows, len(ids)) == (7254, 7242)
+    assert "12 rows repeat an earlier row exactly: dropped" in data.notes
+    assert data.bad == []
+    members: dict[int, set[str]] = {}
+    for name, group in zip(ids, data.groups, strict=True):
+        if group >= 0:
+            members.setdefault(group, set()).add(name)
+    pairs = [names for names in members.values() if len(names) > 1]
+    assert sorted(map(sorted, pairs)) == [["tt0402577", "tt0420286"], ["tt2546294", "tt2546300"]]
+    splits = split_of(data)
+    assert all(len({splits[name] for name in pair}) == 1 for pair in pairs)
+    shares = [len(data.rows[split]) / len(splits) for split in ("train", "val", "test")]
+    assert shares == pytest.approx([0.7, 0.1, 0.2], abs=0.005)
+    assert len(data.headline) == 22
+    original = poster_data(REAL, cache=str(tmp_path / "cache"), split="original")
+    assert len(original.rows["val"]) == pytest.approx(1451, abs=5)  # rows of the source's split, without repeats

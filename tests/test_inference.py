@@ -1,0 +1,125 @@
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from conftest import read_csv
+from postergenre.classifier.contract import load_network
+from postergenre.errors import ConfigError, DataError
+from postergenre.hardware import choose_hardware
+from postergenre.inference import PredictConfig, Predictor, predict
+from postergenre.inference.run import find_posters
+from postergenre.preprocess import open_picture
+from postergenre.training import Trained
+
+
+@pytest.fixture
+def posters(tmp_path: Path) -> Path:
+    folder = tmp_path / "new posters"
+    folder.mkdir()
+    for name, colour in (("a red.png", (220, 20, 20)), ("b yellow.jpg", (220, 220, 20)), ("c grey.webp", (30, 30, 30))):
+        Image.new("RGB", (40, 60), colour).save(folder / name)
+    (folder / "notes.txt").write_text("no poster")
+    return folder
+
+
+def config(trained: Trained, posters: Path, **settings: object) -> PredictConfig:
+    output = posters.parent / "out"
+    return PredictConfig(
+        checkpoint=str(trained.best),
+        posters=str(posters),
+        gpus="0",
+        precision="32",
+        output_dir=str(output),
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def test_the_top_genres_are_printed_and_everything_is_written(
+    trained: Trained, posters: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictions = predict(config(trained, posters, top=2))
+    assert [prediction.path.name for prediction in predictions] == ["a red.png", "b yellow.jpg", "c grey.webp"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("a red.png: Red ")
+    assert lines[1].startswith(("b yellow.jpg: Red ", "b yellow.jpg: Green "))
+    rows = read_csv(posters.parent / "out" / "predictions.csv")
+    assert list(rows[0]) == ["poster", "top", "Red", "Green", "Blue", "error"]
+    assert set(rows[1]["top"].split("|")) == {"Red", "Green"}
+    assert float(rows[0]["Red"]) == pytest.approx(predictions[0].probabilities[0], abs=1e-6)  # type: ignore[index]
+
+
+def test_small_batches_answer_as_one_large_one(trained: Trained, posters: Path) -> None:
+    predictor = Predictor.load(trained.best, choose_hardware("0", "32"))
+    paths = find_posters(str(posters))
+    together, one_by_one = (list(predictor.predict(paths, batch_size=size)) for size in (32, 1))
+    assert [p.path for p in together] == [p.path for p in one_by_one] == paths
+    for left, right in zip(together, one_by_one, strict=True):
+        assert left.probabilities == pytest.approx(right.probabilities, abs=1e-6)
+
+
+def test_prediction_equals_the_checkpoints_own_network(trained: Trained, posters: Path) -> None:
+    network, contract = load_network(trained.best)
+    picture = open_picture(posters / "b yellow.jpg")
+    expected = network(contract.preprocess(picture)[None]).sigmoid()[0].tolist()
+    predictor = Predictor.load(trained.best, choose_hardware("0", "32"))
+    (answer,) = predictor.predict([posters / "b yellow.jpg"])
+    assert answer.probabilities == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_bad_picture_among_many_is_told_and_passed_over(
+    trained: Trained, posters: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (posters / "b broken.jpg").write_bytes((posters / "b yellow.jpg").read_bytes()[:200])
+    with pytest.raises(DataError, match="1 of 4 pictures did not decode; the others are answered"):
+        predict(config(trained, posters))
+    printed = capsys.readouterr().out
+    assert "b broken.jpg: left out, cannot decode" in printed
+    rows = read_csv(posters.parent / "out" / "predictions.csv")
+    assert [bool(row["error"]) for row in rows] == [False, True, False, False]
+    assert all(row["Red"] for row in rows if not row["error"])
+
+
+def test_a_batch_of_bad_pictures_alone_is_survived(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"")
+    predictor = Predictor.load(trained.best, choose_hardware("0", "32"))
+    (answer,) = predictor.predict([tmp_path / "x.jpg"])
+    assert answer.probabilities is None
+    assert "x.jpg is not a picture" in answer.error
+
+
+def test_annotate_writes_each_poster_with_its_bars(trained: Trained, posters: Path) -> None:
+    predict(config(trained, posters, annotate=True))
+    written = sorted((posters.parent / "out" / "annotated").iterdir())
+    assert [path.name for path in written] == ["a red.png.png", "b yellow.jpg.png", "c grey.webp.png"]
+    with Image.open(written[0]) as picture:
+        assert picture.width > picture.height > 300
+
+
+def test_posters_are_a_file_a_folder_or_a_glob(posters: Path) -> None:
+    assert find_posters(str(posters / "a red.png")) == [posters / "a red.png"]
+    assert [path.name for path in find_posters(str(posters))] == ["a red.png", "b yellow.jpg", "c grey.webp"]
+    assert [path.name for path in find_posters(f"{posters}/[bc]*")] == ["b yellow.jpg", "c grey.webp"]
+
+
+def test_no_poster_at_all_says_what_posters_can_be(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no file, folder or match for nowhere; posters takes a picture, a folder, or"):
+        find_posters("nowhere")
+    with pytest.raises(DataError, match="no picture in the folder"):
+        find_posters(str(tmp_path))
+
+
+def test_a_number_below_one_is_refused() -> None:
+    with pytest.raises(ConfigError, match="top must be at least 1, not 0"):
+        PredictConfig(checkpoint="x", posters="y", top=0)
+
+
+def test_bfloat16_answers_nearly_as_float32(trained: Trained) -> None:
+    images = torch.randint(0, 256, (8, 3, 32, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    exact, mixed = (
+        Predictor.load(trained.best, choose_hardware("0", precision)).probabilities(images)
+        for precision in ("32", "bf16")
+    )
+    assert exact.dtype == mixed.dtype == torch.float32
+    assert float((exact - mixed).abs().max()) < 0.05

@@ -1,0 +1,309 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sklearn_metrics
+from torch import Tensor
+
+from postergenre.metrics import (
+    GenreScores,
+    average_precision,
+    bootstrap_intervals,
+    genre_table,
+    resamples,
+    score,
+    weighted_average_precision,
+)
+
+
+def logit(probabilities: list[list[float]]) -> Tensor:
+    return torch.tensor(probabilities, dtype=torch.float64).logit().float()
+
+
+def random_case(num_posters: int = 200, num_genres: int = 6, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return logits that know something, targets, priors and a headline without the last genre."""
+    random = torch.Generator().manual_seed(seed)
+    shares = torch.linspace(0.5, 0.05, num_genres)
+    targets = (torch.rand(num_posters, num_genres, generator=random) < shares).float()
+    logits = 1.5 * targets - 1 + torch.randn(num_posters, num_genres, generator=random)
+    headline = torch.arange(num_genres) < num_genres - 1
+    return logits, targets, shares, headline
+
+
+# Four posters, genres A, B, C; nobody has C.
+LOGITS = logit([[0.9, 0.2, 0.6], [0.8, 0.7, 0.1], [0.6, 0.4, 0.2], [0.3, 0.1, 0.3]])
+TARGETS = torch.tensor([[1.0, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
+PRIORS = torch.tensor([0.5, 0.25, 0.25])
+HEADLINE = torch.tensor([True, False, True])
+
+
+def by_hand(**changes: Tensor) -> dict[str, float]:
+    given = {"priors": PRIORS, "headline": HEADLINE} | changes
+    return {name: float(value) for name, value in score(LOGITS, TARGETS, **given).items()}
+
+
+def test_average_precisions_computed_by_hand() -> None:
+    # A: ranked 1, 0, 1, 0 -> (1/1 + 2/3) / 2; B: ranked 1, 1, 0, 0 -> 1
+    scores = by_hand()
+    assert scores["map"] == pytest.approx(5 / 6)
+    assert scores["map_all"] == pytest.approx((5 / 6 + 1) / 2)
+    assert scores["auroc"] == pytest.approx((3 / 4 + 1) / 2)
+
+
+def test_a_genre_without_a_positive_is_left_out_and_not_counted_as_0() -> None:
+    scores = by_hand()
+    assert (scores["num_genres"], scores["num_genres_all"], scores["num_posters"]) == (1, 2, 4)
+    assert math.isnan(average_precision(LOGITS.sigmoid(), TARGETS)[2])
+    assert scores["f1_macro"] == pytest.approx((4 / 5 + 2 / 3) / 2)  # over A and B
+
+
+def test_decisions_computed_by_hand() -> None:
+    # At 0.5: A decided for posters 1, 2, 3 (2 right of 2), B for 2 (1 of 2), C for 1 (0 of 0).
+    scores = by_hand()
+    assert scores["f1_micro"] == pytest.approx(2 * 3 / (5 + 4))
+    assert scores["f1_weighted"] == pytest.approx((2 * 4 / 5 + 2 * 2 / 3) / 4)
+    # Each poster: {A,C} against {A}, {A,B} against {B}, {A} against {A,B}, nothing against nothing.
+    assert scores["f1_samples"] == pytest.approx((2 / 3 + 2 / 3 + 2 / 3 + 0) / 4)
+    assert scores["exact_match"] == pytest.approx(1 / 4)
+    assert scores["hamming"] == pytest.approx(3 / 12)
+    assert scores["accuracy"] == pytest.approx(9 / 12)
+
+
+def test_the_best_three_computed_by_hand() -> None:
+    scores = by_hand()
+    assert scores["precision_at_3"] == pytest.approx((1 + 1 + 2 + 0) / 12)
+    assert scores["recall_at_3"] == pytest.approx(1.0)  # of the three posters that have a genre
+    # With four genres the third place matters.
+    logits = logit([[0.9, 0.8, 0.7, 0.6], [0.1, 0.2, 0.3, 0.4]])
+    targets = torch.tensor([[1.0, 0, 0, 1], [1, 1, 1, 0]])
+    result = score(logits, targets, priors=torch.full((4,), 0.5), headline=torch.ones(4, dtype=torch.bool))
+    assert float(result["precision_at_3"]) == pytest.approx((1 / 3 + 2 / 3) / 2)
+    assert float(result["recall_at_3"]) == pytest.approx((1 / 2 + 2 / 3) / 2)
+
+
+def test_cross_entropy_computed_by_hand() -> None:
+    likelihoods = [0.9, 0.8, 0.4, 0.2, 0.7, 0.9, 0.6, 0.4, 0.8, 0.7, 0.9, 0.7]
+    assert by_hand()["bce"] == pytest.approx(-sum(map(math.log, likelihoods)) / 12, abs=1e-6)
+
+
+def test_expected_calibration_error_computed_by_hand() -> None:
+    # Bins of 1/15. Said 0.9 ten times and true seven, said 0.3 ten times and true five: (0.2 + 0.2) / 2.
+    logits = logit([[0.9, 0.3]] * 10)
+    targets = torch.tensor([[float(i < 7), float(i < 5)] for i in range(10)])
+    result = score(logits, targets, priors=torch.tensor([0.7, 0.5]), headline=torch.tensor([True, True]))
+    assert float(result["ece"]) == pytest.approx(0.2, abs=1e-6)
+
+
+def test_the_scores_of_the_prior_computed_by_hand() -> None:
+    scores = by_hand()
+    assert scores["map_prior"] == pytest.approx(2 / 4)  # share of A
+    assert scores["map_all_prior"] == pytest.approx((2 / 4 + 2 / 4) / 2)
+    a, b, c = math.log(0.5), math.log(0.25) + math.log(0.75), math.log(0.75)
+    assert scores["bce_prior"] == pytest.approx(-(4 * a + 2 * b + 4 * c) / 12)
+    assert scores["accuracy_prior"] == pytest.approx(8 / 12)  # says no to everything
+
+
+def test_answering_nothing_gives_ninety_percent_accuracy_and_the_priors_map() -> None:
+    targets = torch.zeros(100, 10)
+    for poster in range(100):
+        targets[poster, poster % 10] = 1
+    share = torch.full((10,), 0.1)
+    result = score(torch.full((100, 10), -20.0), targets, priors=share, headline=torch.ones(10, dtype=torch.bool))
+    assert float(result["accuracy"]) == pytest.approx(0.9)
+    assert float(result["accuracy_prior"]) == pytest.approx(0.9)
+    assert float(result["map"]) == pytest.approx(0.1) == float(result["map_prior"])
+    assert float(result["f1_micro"]) == 0
+
+
+def test_perfect_answers_score_one_everywhere() -> None:
+    _, targets, priors, headline = random_case()
+    result = score(40 * targets - 20, targets, priors=priors, headline=headline)
+    perfect = ("map", "map_all", "auroc", "accuracy", "f1_micro", "f1_macro", "f1_weighted", "exact_match")
+    assert {name: float(result[name]) for name in perfect} == dict.fromkeys(perfect, 1.0)
+    assert float(result["bce"]) < 1e-6
+    assert float(result["hamming"]) == 0
+
+
+def test_scores_agree_with_scikit_learn() -> None:
+    logits, targets, priors, headline = random_case()
+    thresholds = torch.linspace(0.3, 0.7, 6)
+    ours = score(logits, targets, priors=priors, headline=headline, thresholds=thresholds)
+    p, y = logits.sigmoid().numpy(), targets.numpy().astype(int)
+    theirs = {
+        "map": sklearn_metrics.average_precision_score(y[:, :5], p[:, :5]),
+        "map_all": sklearn_metrics.average_precision_score(y, p),
+        "auroc": sklearn_metrics.roc_auc_score(y, p),
+        "bce": sklearn_metrics.log_loss(y.ravel(), p.ravel().astype(np.float64)),
+        "accuracy": (y == (p >= 0.5)).mean(),
+    }
+    for suffix, cut in (("", 0.5), ("_tuned", thresholds.numpy())):
+        decided = (p >= cut).astype(int)
+        for average in ("micro", "macro", "weighted", "samples"):
+            theirs[f"f1_{average}{suffix}"] = sklearn_metrics.f1_score(y, decided, average=average, zero_division=0)
+        theirs[f"exact_match{suffix}"] = sklearn_metrics.accuracy_score(y, decided)
+        theirs[f"hamming{suffix}"] = sklearn_metrics.hamming_loss(y, decided)
+    assert {name: float(ours[name]) for name in theirs} == pytest.approx(theirs, abs=1e-5)
+
+
+def test_equal_probabilities_are_ranked_as_one() -> None:
+    _, targets, priors, headline = random_case()
+    ours = score(torch.zeros_like(targets), targets, priors=priors, headline=headline)
+    assert float(ours["map_all"]) == pytest.approx(float(ours["map_all_prior"]))
+    assert float(ours["auroc"]) == pytest.approx(0.5)
+
+
+def test_a_genre_that_every_poster_has_counts_in_map_but_not_in_auroc() -> None:
+    logits, targets, priors, headline = random_case()
+    without = score(logits[:, 1:], targets[:, 1:], priors=priors[1:], headline=headline[1:])
+    targets[:, 0] = 1
+    result = score(logits, targets, priors=priors, headline=headline)
+    assert float(result["auroc"]) == pytest.approx(float(without["auroc"]))
+    assert float(result["map_all"]) == pytest.approx((5 * float(without["map_all"]) + 1) / 6)
+
+
+def test_without_any_positive_there_is_no_map_and_no_crash() -> None:
+    result = score(LOGITS, torch.zeros_like(TARGETS), priors=PRIORS, headline=HEADLINE)
+    assert math.isnan(result["map"])
+    assert math.isnan(result["auroc"])
+    assert (float(result["num_genres"]), float(result["num_posters"])) == (0, 4)
+
+
+def test_a_decision_at_exactly_one_half_is_the_same_in_every_score() -> None:
+    logits, targets = torch.zeros(4, 2), torch.tensor([[1.0, 0], [0, 1], [1, 0], [0, 0]])
+    result = score(logits, targets, priors=torch.tensor([0.5, 0.25]), headline=torch.tensor([True, True]))
+    assert float(result["accuracy"]) == pytest.approx(1 - float(result["hamming"]))
+
+
+def test_a_vocabulary_of_one_genre_can_be_scored() -> None:
+    result = score(
+        logit([[0.9], [0.4], [0.2]]), torch.tensor([[1.0], [1], [0]]), priors=torch.tensor([0.6]),
+        headline=torch.tensor([True]),
+    )  # fmt: skip
+    assert float(result["map"]) == 1
+    assert float(result["accuracy"]) == pytest.approx(2 / 3)
+
+
+def test_very_sure_answers_keep_their_ranks() -> None:
+    logits = torch.tensor([[20.0, -20], [30, -30], [10, -10], [40, -40]])
+    targets = torch.tensor([[0.0, 0], [1, 1], [0, 0], [1, 1]])
+    result = score(logits, targets, priors=torch.tensor([0.5, 0.5]), headline=torch.tensor([True, False]))
+    low, high = bootstrap_intervals(logits.repeat(10, 1), targets.repeat(10, 1), headline=torch.tensor([True, False]))[
+        "map"
+    ]
+    assert low <= float(result["map"]) <= high
+
+
+def test_batches_give_the_scores_of_the_whole() -> None:
+    logits, targets, priors, headline = random_case(90)
+    collected = GenreScores(priors=priors, headline=headline)
+    for first, last in ((0, 1), (1, 40), (40, 90)):
+        collected.update(logits[first:last], targets[first:last])
+    whole = score(logits, targets, priors=priors, headline=headline)
+    assert {k: float(v) for k, v in collected.compute().items()} == {k: float(v) for k, v in whole.items()}
+    gathered = collected.gathered()
+    assert torch.equal(gathered[0], logits)
+    assert torch.equal(gathered[1], targets)
+
+
+def test_scores_forget_the_last_epoch_and_leave_nothing_in_checkpoints() -> None:
+    logits, targets, priors, headline = random_case(40)
+    collected = GenreScores(priors=priors, headline=headline)
+    collected.update(-logits, targets)
+    collected.reset()
+    collected.update(logits, targets)
+    assert float(collected.compute()["num_posters"]) == 40
+    assert collected.state_dict() == {}
+
+
+def test_logits_of_half_precision_are_scored_in_float32() -> None:
+    logits, targets, priors, headline = random_case(40)
+    collected = GenreScores(priors=priors, headline=headline)
+    collected.update(logits.bfloat16(), targets)
+    assert collected.gathered()[0].dtype == torch.float32
+    assert float(collected.compute()["map"]) == pytest.approx(
+        float(score(logits.bfloat16().float(), targets, priors=priors, headline=headline)["map"])
+    )
+
+
+def test_weighted_average_precision_equals_scikit_learns() -> None:
+    random = np.random.default_rng(0)
+    scores = random.integers(0, 12, (60, 4)).astype(np.float32)  # with many ties
+    targets = (random.random((60, 4)) < 0.3).astype(np.float32)
+    weights = random.integers(0, 4, (5, 60))
+    ours = weighted_average_precision(scores, targets, weights)
+    theirs = [
+        [sklearn_metrics.average_precision_score(targets[:, g], scores[:, g], sample_weight=w) for g in range(4)]
+        for w in weights
+    ]
+    assert ours == pytest.approx(np.array(theirs), abs=1e-12)
+
+
+def test_weights_of_one_give_the_plain_average_precision_and_absence_gives_nan() -> None:
+    ap = weighted_average_precision(LOGITS.numpy(), TARGETS.numpy(), np.ones((1, 4), dtype=np.int64))
+    assert ap[0, :2] == pytest.approx([5 / 6, 1])
+    assert math.isnan(ap[0, 2])
+    without_positives = np.array([[0, 0, 0, 7]])
+    assert np.isnan(weighted_average_precision(LOGITS.numpy(), TARGETS.numpy(), without_positives)).all()
+
+
+def test_resamples_draw_as_many_posters_as_there_are_and_repeat_with_their_seed() -> None:
+    draws = resamples(30, 8, seed=1)
+    assert draws.shape == (8, 30)
+    assert (draws.sum(axis=1) == 30).all()
+    assert np.array_equal(draws, resamples(30, 8, seed=1))
+    assert not np.array_equal(draws, resamples(30, 8, seed=2))
+
+
+def test_the_interval_holds_the_score_and_narrows_with_more_posters() -> None:
+    widths = []
+    for num_posters in (100, 1600):
+        logits, targets, priors, headline = random_case(num_posters)
+        scores = score(logits, targets, priors=priors, headline=headline)
+        intervals = bootstrap_intervals(logits, targets, headline=headline, num_resamples=200)
+        assert set(intervals) == {"map", "map_all", "bce"}
+        for name, (low, high) in intervals.items():
+            assert low < float(scores[name]) < high
+        widths.append(intervals["bce"][1] - intervals["bce"][0])
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.35)
+
+
+def test_the_interval_of_the_loss_is_the_one_of_the_normal_law() -> None:
+    logits, targets, _, headline = random_case(400)
+    losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1)
+    error = float(losses.std()) / 20
+    low, high = bootstrap_intervals(logits, targets, headline=headline, num_resamples=2000)["bce"]
+    assert (low, high) == pytest.approx(
+        (float(losses.mean()) - 1.96 * error, float(losses.mean()) + 1.96 * error), abs=0.2 * error
+    )
+
+
+def test_a_lower_level_gives_a_narrower_interval() -> None:
+    logits, targets, _, headline = random_case(100)
+    (low, high), (lower, higher) = (
+        bootstrap_intervals(logits, targets, headline=headline, num_resamples=200, level=level)["map"]
+        for level in (0.5, 0.95)
+    )
+    assert lower < low < high < higher
+
+
+def test_a_genre_so_rare_that_resamples_miss_it_still_has_an_interval() -> None:
+    logits, targets = random_case(60, 2)[:2]
+    targets[:, 0] = 0
+    targets[:2, 0] = 1  # a resample misses both in one case of seven
+    low, high = bootstrap_intervals(logits, targets, headline=torch.tensor([True, False]), num_resamples=200)["map"]
+    assert 0 < low < high <= 1
+
+
+def test_the_table_tells_each_genre_by_hand() -> None:
+    rows = genre_table(LOGITS, TARGETS, genres=["A", "B", "C"], thresholds=torch.tensor([0.5, 0.35, 0.5]))
+    a, b, c = rows
+    assert a == pytest.approx(
+        {
+            "genre": "A", "support": 2, "chance": 0.5, "ap": 5 / 6, "auroc": 0.75, "threshold": 0.5,
+            "precision": 2 / 3, "recall": 1.0, "f1": 0.8,
+        }
+    )  # fmt: skip
+    assert (b["precision"], b["recall"], b["f1"]) == (1.0, 1.0, 1.0)
+    assert (c["genre"], c["support"], c["chance"]) == ("C", 0, 0.0)
+    assert all(math.isnan(float(c[name])) for name in ("ap", "auroc", "precision", "recall", "f1"))

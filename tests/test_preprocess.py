@@ -1,0 +1,259 @@
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from postergenre.errors import ConfigError, PictureError
+from postergenre.preprocess import Preprocess, open_picture, upright_rgb
+
+RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
+
+
+def halves(left: tuple[int, int, int], right: tuple[int, int, int], size: tuple[int, int]) -> Image.Image:
+    picture = Image.new("RGB", size, left)
+    picture.paste(right, (size[0] // 2, 0, *size))
+    return picture
+
+
+def colour(image: Tensor, row: int, column: int) -> tuple[int, ...]:
+    return tuple(image[:, row, column].tolist())
+
+
+def save(picture: Image.Image, path: Path, **options: object) -> Path:
+    picture.save(path, **options)
+    return path
+
+
+def png_with_chunk(path: Path, kind: bytes, content: bytes) -> Path:
+    """Write a small plain PNG with one more chunk right after its header."""
+    raw = save(Image.new("RGB", (8, 8), (9, 8, 7)), path).read_bytes()
+    header = 8 + 25  # signature and IHDR
+    chunk = struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    path.write_bytes(raw[:header] + chunk + raw[header:])
+    return path
+
+
+def test_the_result_is_contiguous_bytes_channels_first() -> None:
+    image = Preprocess(height=40, width=24)(Image.new("RGB", (50, 70), (10, 20, 30)))
+    assert image.dtype == torch.uint8
+    assert image.shape == (3, 40, 24)
+    assert image.is_contiguous()
+    assert image.flatten(1).unique(dim=1).tolist() == [[10], [20], [30]]
+
+
+def test_the_caller_may_write_into_the_result() -> None:
+    picture = Image.new("RGB", (8, 8), RED)
+    Preprocess(height=8, width=8)(picture).zero_()
+    assert picture.getpixel((0, 0)) == RED
+
+
+def test_a_picture_of_the_right_size_keeps_every_pixel() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 12, 3), dtype=np.uint8)
+    for resize in ("stretch", "letterbox", "crop"):
+        image = Preprocess(height=16, width=12, resize=resize)(Image.fromarray(pixels))
+        assert np.array_equal(image.permute(1, 2, 0).numpy(), pixels)
+
+
+def test_stretch_shows_the_whole_picture_and_ignores_its_shape() -> None:
+    image = Preprocess(height=16, width=32, resize="stretch")(halves(RED, BLUE, (200, 40)))
+    assert colour(image, 0, 0) == colour(image, 15, 13) == RED
+    assert colour(image, 0, 31) == colour(image, 15, 18) == BLUE
+
+
+def test_letterbox_keeps_the_shape_and_pads_both_sides_with_black() -> None:
+    image = Preprocess(height=64, width=64, resize="letterbox")(Image.new("RGB", (100, 50), WHITE))
+    inside = (image == 255).all(dim=0)
+    assert inside.any(dim=1).nonzero().flatten().tolist() == list(range(16, 48))
+    assert inside[16:48].all()
+    assert image.sum() == 255 * 3 * 32 * 64  # all else is black
+
+
+def test_crop_fills_the_frame_and_cuts_the_long_side_evenly() -> None:
+    picture = Image.new("RGB", (100, 40), GREEN)
+    picture.paste(RED, (0, 0, 20, 40))
+    picture.paste(BLUE, (80, 0, 100, 40))
+    image = Preprocess(height=40, width=40, resize="crop")(picture)
+    assert image.permute(1, 2, 0).reshape(-1, 3).unique(dim=0).tolist() == [list(GREEN)]
+
+
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "crop"])
+@pytest.mark.parametrize("size", [(2000, 1), (1, 2000), (1, 1)])
+def test_a_picture_of_extreme_shape_still_gives_the_size(resize: str, size: tuple[int, int]) -> None:
+    assert Preprocess(height=24, width=16, resize=resize)(Image.new("RGB", size)).shape == (3, 24, 16)
+
+
+def test_shrinking_averages_instead_of_picking_pixels() -> None:
+    stripes = np.zeros((160, 160, 3), dtype=np.uint8)
+    stripes[:, ::2] = 255
+    image = Preprocess(height=16, width=16)(Image.fromarray(stripes))
+    assert image.float().sub(127.5).abs().max() < 4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
+    # What a viewer shows for a 2x3 sensor image with rows AB, CD, EF (EXIF 2.32, tag 0x0112).
+    shown = {
+        1: "AB CD EF", 2: "BA DC FE", 3: "FE DC BA", 4: "EF CD AB",
+        5: "ACE BDF", 6: "ECA FDB", 7: "FDB ECA", 8: "BDF ACE",
+    }[orientation]  # fmt: skip
+    grey = {letter: 40 * number for number, letter in enumerate("ABCDEF")}
+    stored = np.array([[grey[letter] for letter in row] for row in ("AB", "CD", "EF")], dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(Image.fromarray(stored), tmp_path / "turned.png", exif=exif)
+    upright = np.asarray(upright_rgb(open_picture(path)))[:, :, 0]
+    assert upright.tolist() == [[grey[letter] for letter in row] for row in shown.split()]
+
+
+def test_a_transparent_poster_lies_on_white_paper(tmp_path: Path) -> None:
+    picture = Image.new("RGBA", (16, 8), (0, 0, 0, 0))
+    picture.paste((200, 0, 0, 255), (8, 0, 16, 8))
+    picture.putpixel((15, 0), (0, 0, 0, 128))
+    image = Preprocess(height=8, width=16)(open_picture(save(picture, tmp_path / "glass.png")))
+    assert colour(image, 4, 0) == WHITE
+    assert colour(image, 4, 12) == (200, 0, 0)
+    assert colour(image, 0, 15) == (127, 127, 127)
+
+
+def test_grey_with_transparency_lies_on_white_paper(tmp_path: Path) -> None:
+    picture = Image.new("LA", (8, 8), (0, 0))
+    picture.putpixel((0, 0), (90, 255))
+    image = Preprocess(height=8, width=8)(open_picture(save(picture, tmp_path / "la.png")))
+    assert colour(image, 0, 0) == (90, 90, 90)
+    assert colour(image, 7, 7) == WHITE
+
+
+@pytest.mark.parametrize("mode", ["P", "RGB", "L"])
+def test_a_colour_named_transparent_lies_on_white_paper(mode: str, tmp_path: Path) -> None:
+    picture = Image.new(mode, (8, 8), 0)
+    if mode == "P":
+        picture.putpalette([*BLACK, *RED])
+    picture.putpixel((0, 0), {"P": 1, "RGB": RED, "L": 50}[mode])
+    clear = {"P": 0, "RGB": BLACK, "L": 0}[mode]
+    image = Preprocess(height=8, width=8)(open_picture(save(picture, tmp_path / "t.png", transparency=clear)))
+    assert colour(image, 0, 0) == ((50, 50, 50) if mode == "L" else RED)
+    assert colour(image, 7, 7) == WHITE
+
+
+def test_a_palette_gives_its_colours(tmp_path: Path) -> None:
+    picture = halves(RED, BLUE, (16, 8)).convert("P", palette=Image.Palette.ADAPTIVE, colors=2)
+    path = save(picture, tmp_path / "p.png")
+    assert open_picture(path).mode == "P"
+    image = Preprocess(height=8, width=16)(open_picture(path))
+    assert (colour(image, 0, 0), colour(image, 0, 15)) == (RED, BLUE)
+
+
+def test_a_16_bit_poster_keeps_its_greys(tmp_path: Path) -> None:
+    pixels = np.array([[0, 255, 256, 32768, 65535, 65535, 65535, 65535]] * 8, dtype=np.uint16)
+    for name in ("grey.png", "grey.tiff"):
+        path = save(Image.fromarray(pixels), tmp_path / name)
+        image = Preprocess(height=8, width=8)(open_picture(path))
+        assert image[0, 0].tolist() == [0, 0, 1, 128, 255, 255, 255, 255]
+        assert torch.equal(image[0], image[2])
+
+
+def test_32_bit_integers_in_the_range_of_16_keep_their_greys() -> None:
+    picture = Image.fromarray(np.array([[0, 32768], [65535, 2_000_000]], dtype=np.int32))
+    assert picture.mode == "I"
+    assert np.asarray(upright_rgb(picture))[:, :, 0].tolist() == [[0, 128], [255, 255]]
+
+
+def test_printing_inks_become_light(tmp_path: Path) -> None:
+    path = save(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), tmp_path / "inks.tiff")
+    assert open_picture(path).mode == "CMYK"
+    assert colour(Preprocess(height=8, width=8)(open_picture(path)), 0, 0) == RED
+
+
+def test_a_cmyk_jpeg_is_not_shown_as_a_negative(tmp_path: Path) -> None:
+    path = save(Image.new("CMYK", (16, 16), (0, 0, 0, 0)), tmp_path / "paper.jpg", quality=95)
+    assert Preprocess(height=8, width=8)(open_picture(path)).min() > 250
+
+
+@pytest.mark.parametrize(("mode", "value", "rgb"), [("L", 77, (77, 77, 77)), ("1", 1, WHITE), ("RGB", RED, RED)])
+def test_plain_modes_give_their_own_colours(mode: str, value: int, rgb: tuple[int, ...], tmp_path: Path) -> None:
+    path = save(Image.new(mode, (8, 8), value), tmp_path / "plain.png")
+    assert colour(Preprocess(height=8, width=8)(open_picture(path)), 3, 3) == rgb
+
+
+@pytest.mark.parametrize("name", ["film.gif", "film.webp", "film.png"])
+def test_an_animation_shows_its_first_frame(name: str, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (16, 16), BLUE), Image.new("RGB", (16, 16), RED)]
+    options = {"lossless": True} if name.endswith("webp") else {}
+    path = save(frames[0], tmp_path / name, save_all=True, append_images=frames[1:], duration=50, **options)
+    with Image.open(path) as film:
+        assert film.n_frames == 2
+    assert colour(Preprocess(height=8, width=8)(open_picture(path)), 4, 4) == BLUE
+
+
+def test_an_opened_picture_no_longer_needs_its_file(tmp_path: Path) -> None:
+    path = save(Image.new("RGB", (16, 16), RED), tmp_path / "gone.png")
+    picture = open_picture(path)
+    path.unlink()
+    assert colour(Preprocess(height=8, width=8)(picture), 0, 0) == RED
+
+
+def test_a_missing_picture_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=f"no picture at {re.escape(str(tmp_path / 'none.jpg'))}"):
+        open_picture(tmp_path / "none.jpg")
+
+
+@pytest.mark.parametrize("content", [b"", b"this is a page, not a poster\n", b"<html></html>", b"\xff\xd8\xff"])
+def test_a_file_that_is_no_picture_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "page.jpg"
+    path.write_bytes(content)
+    with pytest.raises(PictureError, match=re.escape(str(path))):
+        open_picture(path)
+
+
+@pytest.mark.parametrize("name", ["cut.jpg", "cut.png", "cut.gif", "cut.webp", "cut.bmp", "cut.tiff"])
+def test_a_picture_cut_short_is_named(name: str, tmp_path: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    path = save(noise, tmp_path / name)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(PictureError, match=re.escape(str(path))):
+        open_picture(path)
+
+
+def test_a_folder_in_place_of_a_picture_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=re.escape(str(tmp_path))):
+        open_picture(tmp_path)
+
+
+@pytest.mark.parametrize("limit", [3000, 1000])  # Pillow itself would only warn of the first
+def test_a_decompression_bomb_is_named_and_not_decoded(
+    limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(Image.new("RGB", (64, 64)), tmp_path / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(PictureError, match=rf"{re.escape(str(path))}: Image size \(4096 pixels\) exceeds limit"):
+        open_picture(path)
+
+
+@pytest.mark.parametrize("exif", [b"II*\0", b"no exif at all", b"II*\0\x08\0\0\0\x02\0\x12\x01"])
+def test_damaged_metadata_does_not_hide_a_good_picture(exif: bytes, tmp_path: Path) -> None:
+    path = png_with_chunk(tmp_path / "odd.png", b"eXIf", exif)
+    assert colour(Preprocess(height=8, width=8)(open_picture(path)), 0, 0) == (9, 8, 7)
+
+
+def test_pixels_that_break_only_when_read_are_a_picture_error(tmp_path: Path) -> None:
+    path = save(Image.new("RGB", (64, 64), RED), tmp_path / "lazy.bmp")
+    path.write_bytes(path.read_bytes()[:500])
+    with Image.open(path) as lazy, pytest.raises(PictureError, match="cannot decode"):
+        Preprocess(height=8, width=8)(lazy)
+
+
+def test_an_unknown_resize_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"no resize 'squash'; known: stretch, letterbox, crop$"):
+        Preprocess(resize="squash")
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 224), (224, 5000), (0, 0), (-8, 64)])
+def test_an_impossible_size_is_refused(height: int, width: int) -> None:
+    with pytest.raises(ConfigError, match=rf"must lie in 8 … 4096, not {height} x {width}"):
+        Preprocess(height=height, width=width)

@@ -1,0 +1,245 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from postergenre.augment import Augment
+from postergenre.classifier.contract import read_checkpoint
+from postergenre.errors import CheckpointError, ConfigError
+from postergenre.evaluation import EvaluateConfig, evaluate
+from postergenre.evaluation.run import Place
+from postergenre.hardware import Hardware
+from postergenre.training import TrainConfig, Trained, train
+from postergenre.training.callbacks import Last
+from postergenre.training.run import build_trainer
+
+MakeConfig = Callable[[], TrainConfig]
+
+
+def test_training_learns_genres_that_can_be_seen(trained: Trained) -> None:
+    assert trained.score > 0.97
+    assert trained.scores["map_prior"] < 0.7
+    assert trained.scores["f1_micro_tuned"] > 0.9
+
+
+def test_evaluate_gives_the_very_numbers_training_gave(trained: Trained, tmp_path: Path) -> None:
+    scores = evaluate(
+        EvaluateConfig(
+            checkpoint=str(trained.best),
+            split="val",
+            gpus="0",
+            precision="32",
+            num_resamples=100,
+            output_dir=str(tmp_path),
+        )
+    )
+    assert scores == pytest.approx(trained.scores, abs=1e-6)
+
+
+def test_evaluate_takes_the_test_split_and_writes_its_tables(trained: Trained, tmp_path: Path) -> None:
+    scores = evaluate(
+        EvaluateConfig(checkpoint=str(trained.best), gpus="0", num_resamples=100, output_dir=str(tmp_path))
+    )
+    assert scores["num_posters"] == 21
+    assert scores["map"] > 0.9
+    table = pd.read_csv(tmp_path / "per_genre.csv")
+    assert list(table["genre"]) == ["Red", "Green", "Blue"]
+    report = pd.read_json(tmp_path / "metrics.json", typ="series")
+    assert report["split"] == "test"
+    low, high = report["intervals"]["map"]
+    assert low <= report["scores"]["map"] <= high
+
+
+def test_evaluate_refuses_other_posters_than_those_of_training(
+    trained: Trained, colour_posters: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "Images").symlink_to(colour_posters / "Images")
+    lines = (colour_posters / "train.csv").read_text().splitlines()
+    (tmp_path / "train.csv").write_text("\n".join(lines[:-3]))
+    with pytest.raises(CheckpointError, match="not those of training"):
+        evaluate(EvaluateConfig(checkpoint=str(trained.best), data=Place(root=str(tmp_path)), output_dir=str(tmp_path)))
+
+
+def test_evaluate_takes_posters_that_moved(trained: Trained, colour_posters: Path, tmp_path: Path) -> None:
+    (tmp_path / "moved").symlink_to(colour_posters)
+    config = EvaluateConfig(
+        checkpoint=str(trained.best),
+        split="val",
+        data=Place(root=str(tmp_path / "moved"), batch_size=5),
+        gpus="0",
+        precision="32",
+        num_resamples=100,
+        output_dir=str(tmp_path / "out"),
+    )
+    assert evaluate(config)["map"] == pytest.approx(trained.score, abs=1e-5)
+
+
+def test_a_run_leaves_its_logs_splits_and_checkpoints(trained: Trained) -> None:
+    folder = trained.best.parents[1]
+    assert {path.name for path in trained.best.parent.iterdir()} == {"best.ckpt", "last.ckpt"}
+    splits = pd.read_csv(folder / "splits.csv")
+    assert splits["split"].value_counts().to_dict() == {"train": 83, "test": 21, "val": 16}
+    metrics = pd.read_csv(folder / "metrics.csv")
+    assert metrics["val/map"].max() == pytest.approx(trained.score, abs=1e-4)
+    assert set(metrics["val/map_prior"].dropna()) == {pytest.approx(trained.scores["map_prior"], abs=1e-6)}
+    assert metrics["train/bce_epoch"].dropna().is_monotonic_decreasing
+
+
+def test_tensorboard_shows_scalars_rates_curves_posters_and_hyperparameters(trained: Trained) -> None:
+    events = EventAccumulator(str(trained.best.parents[1] / "tensorboard"), size_guidance={"tensors": 0, "images": 0})
+    events.Reload()
+    tags = events.Tags()
+    assert {"val/map", "val/map_prior", "val/bce", "val/bce_prior", "train/bce", "lr-AdamW/head"} <= set(
+        tags["scalars"]
+    )
+    assert {"pr/Red", "pr/Green", "pr/Blue"} <= set(tags["tensors"])
+    assert tags["images"] == ["val/posters"]
+    assert events.Images("val/posters")[0].width > 400
+    assert "_hparams_/session_start_info" in tags["scalars"] or events.SummaryMetadata("_hparams_/session_start_info")
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = read_checkpoint(path)[0]["state_dict"]
+    return state
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    make_noisy: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Last.on_train_epoch_end
+
+    def save_and_keep(self: Last, trainer: Trainer, pl_module: LightningModule) -> None:
+        save(self, trainer, pl_module)
+        shutil.copyfile(self.best_model_path, tmp_path / f"{trainer.current_epoch}.ckpt")
+
+    monkeypatch.setattr(Last, "on_train_epoch_end", save_and_keep)
+    uninterrupted = train(make_noisy())
+    torch.rand(7)  # whatever happens between the two runs
+    config = make_noisy()
+    config.resume, config.output_dir = str(tmp_path / "1.ckpt"), str(tmp_path / "resumed")
+    resumed = train(config)
+    assert (tmp_path / "3.ckpt").is_file()
+    assert weights(resumed.last).keys() == weights(uninterrupted.last).keys()
+    for name, value in weights(uninterrupted.last).items():
+        assert torch.equal(weights(resumed.last)[name], value), name
+    assert resumed.scores == uninterrupted.scores
+    assert resumed.best.parent == Path(config.output_dir) / "checkpoints"
+
+
+@pytest.fixture
+def make_noisy(colour_config: MakeConfig) -> MakeConfig:
+    """A recipe with everything that could go another way: dropout, augmentation, momentum, a schedule."""
+
+    def make() -> TrainConfig:
+        config = colour_config()
+        config.augment = Augment(flip=0.5, crop=0.3, colour=0.2)
+        config.model.dropout = 0.5
+        config.trainer.max_epochs = 4
+        config.optim.schedule, config.optim.warmup = "cosine", 0.2
+        return config
+
+    return make
+
+
+def test_resuming_keeps_an_earlier_best(colour_config: MakeConfig, tmp_path: Path) -> None:
+    config = colour_config()
+    config.trainer.max_epochs = 3
+    half = train(config)
+    config = colour_config()
+    config.resume, config.trainer.max_epochs, config.output_dir = str(half.last), 4, str(tmp_path / "worse")
+    config.optim.lr = 3.0  # ruins the weights; the rates in the checkpoint are replaced by the schedule's
+    resumed = train(config)
+    assert resumed.score >= half.score
+    assert resumed.best.is_file()
+
+
+def test_resuming_another_kind_of_run_is_refused(trained: Trained, colour_config: MakeConfig) -> None:
+    config = colour_config()
+    config.resume, config.preprocess.height = str(trained.last), 40
+    with pytest.raises(CheckpointError, match=r"cannot resume .*: its preprocess"):
+        train(config)
+
+
+def test_early_stopping_stops_when_the_score_no_longer_rises(colour_config: MakeConfig) -> None:
+    config = colour_config()
+    config.trainer.max_epochs, config.trainer.patience = 50, 2
+    trained = train(config)
+    epochs = pd.read_csv(trained.best.parents[1] / "metrics.csv")["val/map"].dropna()
+    assert len(epochs) < 50
+    assert epochs.iloc[-2:].max() <= epochs.iloc[:-2].max()
+
+
+def test_a_loss_that_explodes_stops_the_run_and_keeps_its_checkpoints(colour_config: MakeConfig) -> None:
+    config = colour_config()
+    config.optim.lr = 1e30
+    with pytest.raises(ConfigError, match=r"the loss became .* at step \d+: lower optim.lr"):
+        train(config)
+
+
+def test_a_prior_bias_starts_the_loss_at_the_prior(colour_config: MakeConfig) -> None:
+    config = colour_config()
+    config.optim.lr, config.trainer.max_epochs = 1e-9, 1
+    scores = train(config).scores
+    assert scores["bce"] == pytest.approx(scores["bce_prior"], abs=0.02)
+
+
+def test_the_penalty_on_the_last_layer_shrinks_it(colour_config: MakeConfig) -> None:
+    plain, penalised = colour_config(), colour_config()
+    penalised.optim.output_l2 = 1.0
+    norms = [float(weights(train(config).last)["network.head.output.weight"].norm()) for config in (plain, penalised)]
+    assert norms[1] < 0.9 * norms[0], norms
+
+
+@pytest.mark.parametrize(
+    ("hardware", "accelerator", "precision"),
+    [
+        (Hardware(device=torch.device("cpu"), precision="32"), "CPUAccelerator", "32-true"),
+        (Hardware(device=torch.device("cpu"), precision="bf16"), "CPUAccelerator", "bf16-mixed"),
+    ],
+)
+def test_the_trainer_receives_device_and_precision(
+    hardware: Hardware, accelerator: str, precision: str, tmp_path: Path
+) -> None:
+    trainer = build_trainer(TrainConfig().trainer, hardware, tmp_path, [], Console())
+    assert type(trainer.accelerator).__name__ == accelerator
+    assert trainer.precision == precision
+    assert trainer.num_devices == 1
+
+
+def test_one_gpu_means_one_cuda_device_in_mixed_precision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where there is no GPU, what Trainer is asked for is all that can be seen."""
+    asked: dict[str, object] = {}
+    monkeypatch.setattr("postergenre.training.run.Trainer", lambda **settings: asked.update(settings))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    from postergenre.hardware import choose_hardware
+
+    config = TrainConfig()
+    config.trainer.gpus = "1"
+    build_trainer(config.trainer, choose_hardware("1", "auto"), tmp_path, [], Console())
+    assert (asked["accelerator"], asked["devices"], asked["precision"]) == ("gpu", 1, "bf16-mixed")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    build_trainer(config.trainer, choose_hardware("1", "auto"), tmp_path, [], Console())
+    assert asked["precision"] == "16-mixed"
+
+
+@pytest.mark.gpu
+def test_a_gpu_learns_in_mixed_precision(colour_config: MakeConfig) -> None:
+    config = colour_config()
+    config.trainer.gpus, config.trainer.precision = "1", "auto"
+    trained = train(config)
+    assert trained.score > 0.97
+    assert "mixed" in read_checkpoint(trained.best)[1].provenance["hardware"]
+
+
+def test_the_data_are_a_lightning_datamodule() -> None:
+    from postergenre.data.datamodule import PosterData
+
+    assert issubclass(PosterData, LightningDataModule)
