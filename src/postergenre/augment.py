@@ -43,14 +43,19 @@ class Augment:
         height, width = image.shape[-2:]
         steps: list[torch.nn.Module] = []
         if self.crop:
-            steps.append(v2.RandomResizedCrop((height, width), scale=(1 - self.crop, 1.0), antialias=True))
+            # Of about the poster's own shape: where the crop does not fit, torchvision would fall back to a square.
+            ratio = (0.9 * width / height, width / height / 0.9)
+            steps.append(v2.RandomResizedCrop((height, width), scale=(1 - self.crop, 1.0), ratio=ratio))
         if self.flip:
             steps.append(v2.RandomHorizontalFlip(self.flip))
         if self.colour:
             steps.append(v2.ColorJitter(self.colour, self.colour, self.colour))
         if self.erase:
             steps.append(v2.RandomErasing(self.erase, scale=(0.02, 0.2)))
-        with torch.random.fork_rng(devices=[]):  # the caller's random state is none of our business
-            torch.manual_seed(seed)
+        before = torch.get_rng_state()  # the caller's random state is none of our business
+        try:
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU, too
             changed: Tensor = v2.Compose(steps)(image)
+        finally:
+            torch.set_rng_state(before)
         return changed

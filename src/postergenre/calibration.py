@@ -31,4 +31,5 @@ def _best_cut(probabilities: Tensor, targets: Tensor) -> Tensor:
     following = torch.cat([ranked[1:], ranked.new_zeros(1)])
     f1 = torch.where(ranked > following, f1, -1.0)  # a cut cannot part equal probabilities
     best = int(f1.argmax())
-    return ((ranked[best] + following[best]) / 2).float()
+    cut = ((ranked[best] + following[best]) / 2).to(probabilities.dtype)
+    return torch.where(cut > following[best], cut, probabilities[order[best]])  # the half-way point may round down

@@ -16,9 +16,6 @@ from torchmetrics.functional.classification import (
     binary_auroc,
     binary_average_precision,
     binary_calibration_error,
-    multilabel_exact_match,
-    multilabel_f1_score,
-    multilabel_hamming_distance,
 )
 
 TOP = 3
@@ -80,10 +77,10 @@ def score(
     probabilities = logits.sigmoid()
     truth = targets.int()
     present = truth.any(dim=0)  # (G,)
-    ap = average_precision(probabilities, targets)
+    ap = average_precision(logits, targets)
     # A genre that every poster has cannot be ranked either.
     ranked = present & ~truth.all(dim=0)
-    auroc = [binary_auroc(probabilities[:, genre], truth[:, genre]) for genre in ranked.nonzero().flatten()]
+    auroc = [_auroc(logits[:, genre], truth[:, genre]) for genre in ranked.nonzero().flatten()]
     chance = targets.mean(dim=0)  # expected AP of a ranking that knows nothing
     scores = {
         "map": ap[headline & present].mean(),
@@ -94,9 +91,9 @@ def score(
         "bce": functional.binary_cross_entropy_with_logits(logits, targets),
         "bce_prior": functional.binary_cross_entropy(priors.clamp(1e-7, 1 - 1e-7).expand_as(targets), targets),
         "ece": binary_calibration_error(probabilities.flatten(), truth.flatten(), n_bins=NUM_BINS, norm="l1"),
-        "accuracy": 1 - multilabel_hamming_distance(probabilities, truth, truth.shape[1], average="micro"),
+        "accuracy": ((probabilities >= 0.5) == (truth > 0)).float().mean(),
         "accuracy_prior": 1 - ((priors > 0.5) != (truth > 0)).float().mean(),
-        **_top(probabilities, targets),
+        **_top(logits, targets),
         **_decisions(probabilities, truth, present, 0.5, ""),
         "num_genres": (headline & present).sum().float(),
         "num_genres_all": present.sum().float(),
@@ -107,12 +104,22 @@ def score(
     return scores
 
 
-def average_precision(probabilities: Tensor, targets: Tensor) -> Tensor:
-    """Return ``(G,)`` average precisions; NaN for a genre without a positive."""
+def average_precision(scores: Tensor, targets: Tensor) -> Tensor:
+    """Return ``(G,)`` average precisions of ``scores (N,G)``; NaN for a genre without a positive."""
     result = torch.full((targets.shape[1],), torch.nan, device=targets.device)
     for genre in targets.any(dim=0).nonzero().flatten():
-        result[genre] = binary_average_precision(probabilities[:, genre], targets[:, genre].int())
+        result[genre] = binary_average_precision(_ranks(scores[:, genre]), targets[:, genre].int())
     return result
+
+
+def _auroc(scores: Tensor, truth: Tensor) -> Tensor:
+    return binary_auroc(_ranks(scores), truth)
+
+
+def _ranks(scores: Tensor) -> Tensor:
+    """Return scores ``(N,)`` in 0 … 1 in the same order: torchmetrics would squash logits, and merge the very sure."""
+    _, ranks = torch.unique(scores, return_inverse=True)
+    return torch.div(ranks, max(len(scores), 1)).double()
 
 
 def _top(probabilities: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -129,24 +136,32 @@ def _decisions(
 ) -> dict[str, Tensor]:
     """Return the F1 family and exact match of the decisions ``probability >= threshold``."""
     decided = (probabilities >= threshold).int()
-    num_genres = truth.shape[1]
-    f1 = multilabel_f1_score(decided, truth, num_genres, average="none")[present]
+    overlap = decided & truth
+    f1 = _f1(overlap.sum(dim=0), decided.sum(dim=0), truth.sum(dim=0))[present]  # (present genres,)
     support = truth.sum(dim=0)[present]
-    overlap, total = (decided & truth).sum(dim=1), decided.sum(dim=1) + truth.sum(dim=1)
+    right = decided == truth
     return {
-        f"f1_micro{suffix}": multilabel_f1_score(decided, truth, num_genres, average="micro"),
+        f"f1_micro{suffix}": _f1(overlap.sum(), decided.sum(), truth.sum()),
         f"f1_macro{suffix}": f1.mean(),
         f"f1_weighted{suffix}": (f1 * support).sum() / support.sum(),
-        f"f1_samples{suffix}": (2 * overlap / total.clamp(min=1)).mean(),
-        f"exact_match{suffix}": multilabel_exact_match(decided, truth, num_genres),
-        f"hamming{suffix}": multilabel_hamming_distance(decided, truth, num_genres, average="micro"),
+        f"f1_samples{suffix}": _f1(overlap.sum(dim=1), decided.sum(dim=1), truth.sum(dim=1)).mean(),
+        f"exact_match{suffix}": right.all(dim=1).float().mean(),
+        f"hamming{suffix}": 1 - right.float().mean(),
     }
+
+
+def _f1(overlap: Tensor, decided: Tensor, true: Tensor) -> Tensor:
+    """Return F1 from counts; 0 where nothing is decided and nothing is true."""
+    return 2 * overlap / (decided + true).clamp(min=1)
 
 
 def bootstrap_intervals(
     logits: Tensor, targets: Tensor, *, headline: Tensor, num_resamples: int = 1000, seed: int = 0, level: float = 0.95
 ) -> dict[str, tuple[float, float]]:
-    """Return the bootstrap percentile interval of ``map``, ``map_all`` and ``bce`` over resampled posters.
+    """Return the bootstrap interval of ``map``, ``map_all`` and ``bce`` over resampled posters.
+
+    The percentiles of the resamples, moved so that their mean lies on the score: a poster drawn twice ties with itself,
+    which lifts the average precision of every resample (by about 0.006 on the original posters' test split).
 
     Args:
         logits: ``(N,G)``.
@@ -156,17 +171,28 @@ def bootstrap_intervals(
         seed: Of the draws.
         level: Share of the resamples that the interval holds.
     """
-    draws = resamples(len(targets), num_resamples, seed=seed)
-    ap = weighted_average_precision(logits.numpy(), targets.numpy(), draws)  # (R,G)
+    every = np.ones((1, len(targets)), dtype=np.int64)
+    draws = np.concatenate([every, resamples(len(targets), num_resamples, seed=seed)])  # the posters as they are, first
+    ap = weighted_average_precision(logits.numpy(), targets.numpy(), draws)  # (1+R, G)
     losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1).numpy()
-    chosen = ap[:, headline.numpy()]
     values = {
-        "map": np.nanmean(chosen, axis=1),
-        "map_all": np.nanmean(ap, axis=1),
+        "map": _row_means(ap[:, headline.numpy()]),
+        "map_all": _row_means(ap),
         "bce": draws @ losses / len(losses),
     }
     tail = (1 - level) / 2
-    return {name: (float(np.quantile(v, tail)), float(np.quantile(v, 1 - tail))) for name, v in values.items()}
+    intervals = {}
+    for name, (score, *resampled) in values.items():
+        shifted = np.array(resampled) - np.nanmean(resampled) + score
+        intervals[name] = (float(np.nanquantile(shifted, tail)), float(np.nanquantile(shifted, 1 - tail)))
+    return intervals
+
+
+def _row_means(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return ``(R,)`` means of the numbers in each row; NaN for a row without one."""
+    counts = np.isfinite(values).sum(axis=1)
+    means: npt.NDArray[np.float64] = np.where(counts, np.nansum(values, axis=1) / np.maximum(counts, 1), np.nan)
+    return means
 
 
 def resamples(num_posters: int, num_resamples: int, *, seed: int) -> npt.NDArray[np.int64]:
@@ -208,19 +234,19 @@ def genre_table(
 ) -> list[dict[str, str | float]]:
     """Return a row per genre: support, chance, AP, AUROC, threshold, and precision, recall and F1 at the threshold."""
     probabilities = logits.sigmoid()
-    ap = average_precision(probabilities, targets)
+    ap = average_precision(logits, targets)
     rows: list[dict[str, str | float]] = []
     for i, genre in enumerate(genres):
         truth, decided = targets[:, i] > 0, probabilities[:, i] >= thresholds[i]
         hits, support = int((truth & decided).sum()), int(truth.sum())
-        scores, mixed = probabilities[:, i], 0 < support < len(truth)
+        scores, mixed = logits[:, i], 0 < support < len(truth)
         rows.append(
             {
                 "genre": genre,
                 "support": support,
                 "chance": support / len(truth),
                 "ap": float(ap[i]),
-                "auroc": float(binary_auroc(scores, truth.int())) if mixed else float("nan"),
+                "auroc": float(_auroc(scores, truth.int())) if mixed else float("nan"),
                 "threshold": float(thresholds[i]),
                 "precision": hits / max(int(decided.sum()), 1) if support else float("nan"),
                 "recall": hits / support if support else float("nan"),

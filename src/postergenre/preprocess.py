@@ -1,5 +1,7 @@
 """From a picture file to the pixels every network takes. The only place where a poster is decoded or resized."""
 
+import math
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,11 @@ from postergenre.errors import ConfigError, PictureError
 RESIZES = ("stretch", "letterbox", "crop")
 PAPER = (255, 255, 255)
 """What shows through transparent pixels: posters are printed on white."""
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, KeyError, IndexError, TypeError)
+"""What Pillow's decoders raise on damaged files."""
+
+# Damaged metadata is no concern of a user whose picture decodes. Once for the process: filters are not thread-safe.
+warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -58,19 +65,19 @@ def open_picture(path: str | Path) -> Image.Image:
         PictureError: The file is missing, is no picture, is cut short, or is too large to be a poster.
     """
     try:
-        with warnings.catch_warnings(), Image.open(path) as picture:
-            # Between one and two times MAX_IMAGE_PIXELS Pillow only warns; no poster is that large.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # Pillow's remarks on odd metadata are no concern of a user whose picture decodes.
-            warnings.filterwarnings("ignore", category=UserWarning)
+        with Image.open(path) as picture:
+            if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+                raise PictureError(f"{path} has {picture.width} x {picture.height} pixels: too large to be a poster")
             picture.load()
             return picture.copy() if getattr(picture, "is_animated", False) else picture
     except FileNotFoundError:
         raise PictureError(f"no picture at {path}") from None
     except UnidentifiedImageError:
         raise PictureError(f"{path} is not a picture Pillow can read") from None
+    except PictureError:
+        raise
     # Decoders signal broken files with whatever they meet first.
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, Warning, MemoryError) as error:
+    except (*BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
         raise PictureError(f"cannot decode {path}: {error}") from None
 
 
@@ -81,7 +88,7 @@ def upright_rgb(picture: Image.Image) -> Image.Image:
         PictureError: The pixels cannot be decoded.
     """
     try:
-        picture = ImageOps.exif_transpose(picture)
+        picture = _upright(picture)
         if picture.mode.startswith("I;16") or picture.mode == "I":
             # Pillow's own conversion clips at 255: a 16-bit grey poster would come out white.
             picture = Image.fromarray((np.asarray(picture, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8))
@@ -90,5 +97,13 @@ def upright_rgb(picture: Image.Image) -> Image.Image:
             paper = Image.new("RGBA", picture.size, (*PAPER, 255))
             picture = Image.alpha_composite(paper, picture)
         return picture.convert("RGB")
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except BROKEN as error:
         raise PictureError(f"cannot decode a picture of mode {picture.mode}: {error}") from None
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Return the picture turned as its EXIF orientation says; damaged metadata says nothing."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except BROKEN:
+        return picture

@@ -7,6 +7,7 @@ separated by ``|`` or ``,`` and the picture at ``<root>/<image>``. Either may ha
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from postergenre.errors import DataError
 from postergenre.genres import Genres
 
 SPLITS = ("train", "val", "test")
+LINE = " line"
+"""Column of the line numbers: no column of a CSV keeps a blank in front."""
 SHOWN = 10
 """How many of many problems an error names."""
 
@@ -66,20 +69,19 @@ def read_manifest(path: Path, *, images: Path, ignore: Sequence[str] = ("N/A",))
         _require(path, table, "Id", "Genre")
         labels, genres, problems = _original_labels(table)
         ids, paths = table["Id"].tolist(), [images / f"{name}.jpg" for name in table["Id"]]
-        column = "Id"
+        column, genre_column = "Id", "Genre"
     else:
         _require(path, table, "image", "genres")
         labels = [tuple(g.strip() for g in re.split(r"[|,]", text) if g.strip()) for text in table["genres"]]
         genres = sorted({genre for names in labels for genre in names})
         problems = []
         ids, paths = table["image"].tolist(), [path.parent / name for name in table["image"]]
-        column = "image"
-    lines = _line_numbers(table)
+        column, genre_column = "image", "genres"
+    lines = table[LINE].tolist()
     problems += [(row, column, "is empty") for row, name in enumerate(ids) if not name.strip()]
+    named = {row for row, _, _ in problems}
     problems += [
-        (row, "genres", "names no genre")
-        for row, names in enumerate(labels)
-        if not names and row not in {problem[0] for problem in problems}
+        (row, genre_column, "names no genre") for row, names in enumerate(labels) if not names and row not in named
     ]
     splits = _splits(table, problems)
     first, rows = _merge_repeats(ids, labels, splits, lines, column, problems)
@@ -110,27 +112,40 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise DataError(f"no poster CSV at {path} ({found}); set data.manifest=NAME within data.root")
     try:
         # Everything stays text: pandas would read the genre N/A, and an id such as 007, as something else.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would cut off the cells beyond the header
+            table = pd.read_csv(
+                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False, header=None,
+                skip_blank_lines=False,
+            )  # fmt: skip
+    except pd.errors.ParserWarning:
+        raise DataError(f"{path} has rows with more cells than its header; quote cells that hold commas") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
         raise DataError(f"cannot read {path} as a UTF-8 CSV: {str(error).strip()}") from None
+    # Read as a row, the header keeps names that stand twice, which pandas would otherwise rename.
+    names = [str(name).strip() for name in table.iloc[0]]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"{path} has more than one column {', '.join(map(repr, repeated))}")
+    table.columns = pd.Index(names)
+    table = table.assign(**{LINE: _line_numbers(table)}).iloc[1:]
+    table = table[(table[names] != "").any(axis=1)].reset_index(drop=True)  # empty lines are no rows
     if table.empty:
         raise DataError(f"{path} has a header and no rows")
-    table.columns = [str(name).strip() for name in table.columns]
     return table
 
 
 def _require(path: Path, table: pd.DataFrame, *columns: str) -> None:
     if missing := [name for name in columns if name not in table.columns]:
         raise DataError(
-            f"{path} has no column {', '.join(missing)}; it has: {', '.join(table.columns[:30])}. "
+            f"{path} has no column {', '.join(missing)}; it has: {', '.join(table.columns.drop(LINE)[:30])}. "
             "Known schemas: 'Id, Genre, one 0/1 column per genre' and 'image, genres[, split]'"
         )
 
 
 def _line_numbers(table: pd.DataFrame) -> list[int]:
-    """Return the line each row begins on, counting the header as 1 and the line breaks inside quoted cells."""
+    """Return the line each row begins on, as an editor counts: from 1, line breaks inside quoted cells included."""
     breaks = sum((table[name].str.count("\n") for name in table.columns), start=pd.Series(0, index=table.index))
-    lines: list[int] = (np.arange(len(table)) + 2 + breaks.cumsum().shift(fill_value=0)).astype(int).tolist()
+    lines: list[int] = (np.arange(len(table)) + 1 + breaks.cumsum().shift(fill_value=0)).astype(int).tolist()
     return lines
 
 
@@ -144,7 +159,7 @@ def _original_labels(table: pd.DataFrame) -> tuple[list[tuple[str, ...]], list[s
         if names is None
     ]
     known = [names or () for names in labels]
-    columns = [name for name in table.columns if name not in ("Id", "Genre", "split")]
+    columns = [name for name in table.columns if name not in ("Id", "Genre", "split", LINE)]
     if not columns:
         return known, sorted({genre for names in known for genre in names}), problems
     cells = table[columns].to_numpy()

@@ -28,6 +28,8 @@ def duplicate_groups(hashes: Sequence[str]) -> npt.NDArray[np.intp]:
     Args:
         hashes: Perceptual hash of each poster, 256 bits as hex text.
     """
+    if not hashes:
+        return np.empty(0, np.intp)
     distinct, member = np.unique(np.array(hashes), return_inverse=True)
     codes = np.frombuffer(bytes.fromhex("".join(distinct)), dtype=np.uint8).reshape(len(distinct), -1)
     bands = codes.view(np.uint16)
