@@ -109,6 +109,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     make_noisy: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +148,7 @@ def make_noisy(colour_config: MakeConfig) -> MakeConfig:
     return make
 
 
+@pytest.mark.slow
 def test_resuming_keeps_an_earlier_best(colour_config: MakeConfig, tmp_path: Path) -> None:
     config = colour_config()
     config.trainer.max_epochs = 3
@@ -166,6 +168,7 @@ def test_resuming_another_kind_of_run_is_refused(trained: Trained, colour_config
         train(config)
 
 
+@pytest.mark.slow
 def test_early_stopping_stops_when_the_score_no_longer_rises(colour_config: MakeConfig) -> None:
     config = colour_config()
     config.trainer.max_epochs, config.trainer.patience = 50, 2
@@ -189,6 +192,7 @@ def test_a_prior_bias_starts_the_loss_at_the_prior(colour_config: MakeConfig) ->
     assert scores["bce"] == pytest.approx(scores["bce_prior"], abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_penalty_on_the_last_layer_shrinks_it(colour_config: MakeConfig) -> None:
     plain, penalised = colour_config(), colour_config()
     penalised.optim.output_l2 = 1.0

@@ -119,7 +119,7 @@ def _auroc(scores: Tensor, truth: Tensor) -> Tensor:
 def _ranks(scores: Tensor) -> Tensor:
     """Return scores ``(N,)`` in 0 … 1 in the same order: torchmetrics would squash logits, and merge the very sure."""
     _, ranks = torch.unique(scores, return_inverse=True)
-    return torch.div(ranks, max(len(scores), 1)).double()
+    return torch.div(ranks.double(), max(len(scores), 1))
 
 
 def _top(probabilities: Tensor, targets: Tensor) -> dict[str, Tensor]:
