@@ -12,7 +12,8 @@ from sklearn.model_selection import train_test_split
 
 from postergenre.augment import Augment
 from postergenre.data.datamodule import DataConfig, PosterData
-from postergenre.data.pixels import Batch, Draw, Order, PosterDataset
+from postergenre.data.dataset import Batch, Draw, Order, PosterDataset
+from postergenre.data.pixels import DecodedPosters
 from postergenre.data.scan import scan
 from postergenre.data.splits import duplicate_groups
 from postergenre.errors import ConfigError, DataError, PictureError
@@ -289,16 +290,15 @@ def test_the_augmentation_of_a_poster_depends_on_seed_epoch_and_row(tmp_path: Pa
     art(0).save(tmp_path / "a.png")
 
     def dataset(seed: int) -> PosterDataset:
-        return PosterDataset(
-            [tmp_path / "a.png"] * 2, torch.eye(2), Preprocess(height=24, width=16),
-            augment=Augment(colour=0.5), seed=seed,
-        )  # fmt: skip
+        source = DecodedPosters([tmp_path / "a.png"] * 2, Preprocess(height=24, width=16))
+        return PosterDataset([source], [0, 1], torch.eye(2), augment=Augment(colour=0.5), seed=seed)
 
     draws = [(0, Draw(0, 0)), (1, Draw(0, 0)), (0, Draw(1, 0)), (0, Draw(0, 1))]
-    images = [dataset(seed)[draw].images for seed, draw in draws]
+    images = [dataset(seed).__getitems__([draw]).images for seed, draw in draws]
     assert len({image.numpy().tobytes() for image in images}) == 4
     assert all(
-        torch.equal(dataset(seed)[draw].images, image) for (seed, draw), image in zip(draws, images, strict=True)
+        torch.equal(dataset(seed).__getitems__([draw]).images, image)
+        for (seed, draw), image in zip(draws, images, strict=True)
     )
 
 

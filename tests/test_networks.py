@@ -101,6 +101,7 @@ def test_torchvision_features_are_torchvisions_own(name: str, tmp_path: Path) ->
         torch.testing.assert_close(network(images), reference(network.normalize(images)), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_vgg_takes_half_precision_features_without_their_classifier(tmp_path: Path) -> None:
     convolutions = build("torchvision", "vgg11").state_dict()
     reference = torchvision.models.vgg11(weights=None, init_weights=False).features.eval()

@@ -185,6 +185,24 @@ def test_a_loss_that_explodes_stops_the_run_and_keeps_its_checkpoints(colour_con
         train(config)
 
 
+@pytest.mark.slow
+def test_frozen_layers_leave_training_as_they_entered_it(colour_config: MakeConfig) -> None:
+    """Running statistics of batch norms included, which change without a gradient."""
+    config = colour_config()
+    config.model.freeze, config.data.cache_limit, config.trainer.max_epochs = "stage2", 0.0, 2
+    two_epochs = weights(train(config).last)
+    config = colour_config()
+    config.model.freeze, config.data.cache_limit, config.trainer.max_epochs = "stage2", 0.0, 1
+    config.optim.lr = 1e-9
+    one_epoch = weights(train(config).last)
+    frozen = [name for name in two_epochs if ".stage1." in name or ".stage2." in name]
+    assert any("running_mean" in name for name in frozen)
+    for name in frozen:
+        assert torch.equal(two_epochs[name], one_epoch[name]), name
+    assert int(two_epochs["network.stages.stage2.1.num_batches_tracked"]) == 0
+    assert int(two_epochs["network.stages.stage3.1.num_batches_tracked"]) == 12
+
+
 def test_a_prior_bias_starts_the_loss_at_the_prior(colour_config: MakeConfig) -> None:
     config = colour_config()
     config.optim.lr, config.trainer.max_epochs = 1e-9, 1

@@ -20,11 +20,16 @@ class Augment:
     """Largest relative change of brightness, contrast and saturation."""
     erase: float = 0.0
     """Probability of erasing a random rectangle (2 … 20 % of the area)."""
+    views: int = 0
+    """Versions of each poster, drawn once and seen in turn; 0 draws a new one each epoch. With a frozen prefix, a fixed
+    number of views can be computed once and kept."""
 
     def __post_init__(self) -> None:
         for name in ("flip", "crop", "colour", "erase"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"augment.{name} must lie in 0 … 1, not {getattr(self, name)}")
+        if self.views < 0:
+            raise ConfigError(f"augment.views must be 0 (new ones each epoch) or more, not {self.views}")
         if self.crop == 1.0:
             raise ConfigError("augment.crop=1 would cut everything away; use less than 1")
 
@@ -32,6 +37,10 @@ class Augment:
     def active(self) -> bool:
         """Whether any change can happen."""
         return any((self.flip, self.crop, self.colour, self.erase))
+
+    def version(self, epoch: int) -> int:
+        """Return which version of a poster is seen in an epoch."""
+        return epoch % self.views if self.views else epoch
 
     def __call__(self, image: Tensor, *, seed: int) -> Tensor:
         """Return a changed copy of ``image``, ``uint8 (3,H,W)``; the same seed gives the same change."""

@@ -17,5 +17,9 @@ class PictureError(DataError):
     """One picture cannot be decoded."""
 
 
+class CacheError(PosterGenreError):
+    """Something cannot be kept for the next time; it can still be computed."""
+
+
 class CheckpointError(PosterGenreError):
     """A checkpoint is missing, broken, foreign or unsafe."""

@@ -4,15 +4,21 @@ import math
 import struct
 import warnings
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import simplejpeg
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
+from torch.nn import functional
 
 from postergenre.errors import ConfigError, PictureError
 
+JPEG = b"\xff\xd8\xff"
+"""First bytes of a JPEG file."""
 RESIZES = ("stretch", "letterbox", "crop")
 PAPER = (255, 255, 255)
 """What shows through transparent pixels: posters are printed on white."""
@@ -46,16 +52,61 @@ class Preprocess:
         Raises:
             PictureError: The pixels cannot be decoded.
         """
-        size = (self.width, self.height)
-        picture = upright_rgb(picture)
-        match self.resize:
-            case "stretch":
-                picture = picture.resize(size, Image.Resampling.BILINEAR)
-            case "letterbox":
-                picture = ImageOps.pad(picture, size, Image.Resampling.BILINEAR, color=(0, 0, 0))
-            case "crop":
-                picture = ImageOps.fit(picture, size, Image.Resampling.BILINEAR)
-        return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()  # (H, W, 3) -> (3, H, W)
+        return self._resized(np.array(upright_rgb(picture)))
+
+    def read(self, path: str | Path) -> Tensor:
+        """Return ``uint8 (3,H,W)`` of a picture file, as ``self(open_picture(path))`` but faster where it is a JPEG.
+
+        An upright JPEG at least twice as large as needed is decoded at half, a quarter or an eighth of its size.
+
+        Raises:
+            PictureError: The file is missing, is no picture, is cut short, or is too large to be a poster.
+        """
+        try:
+            data = Path(path).read_bytes()
+            if not data.startswith(JPEG):
+                raise ValueError
+            with Image.open(BytesIO(data)) as header:  # reads the header only
+                plain = header.format == "JPEG" and header.mode in ("RGB", "L") and fits(header.size)
+                if not plain or header.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+                    raise ValueError
+                least = self._inner(header.height, header.width)
+            # Reduced scales below a half are no faster (see benchmarks), and alter the pixels.
+            pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=least[0], min_width=least[1], min_factor=2)
+        except (*BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning):
+            return self(open_picture(path))  # whatever is special or wrong about it, Pillow knows best
+        return self._resized(pixels)
+
+    def _inner(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size to which a whole picture would be scaled before it is padded or cut."""
+        if self.resize == "stretch":
+            return self.height, self.width
+        choose = min if self.resize == "letterbox" else max
+        scale = choose(self.height / height, self.width / width)
+        return max(round(height * scale), 1), max(round(width * scale), 1)
+
+    def _resized(self, pixels: npt.NDArray[np.uint8]) -> Tensor:
+        """Return ``uint8 (3,H,W)`` of ``(h,w,3)``."""
+        if self.resize == "crop":  # cut before scaling: a very long picture would grow beyond memory
+            height, width = pixels.shape[:2]
+            kept_height = min(height, max(round(width * self.height / self.width), 1))
+            kept_width = min(width, max(round(height * self.width / self.height), 1))
+            top, left = (height - kept_height) // 2, (width - kept_width) // 2
+            pixels = pixels[top : top + kept_height, left : left + kept_width]
+        size = self._inner(*pixels.shape[:2]) if self.resize == "letterbox" else (self.height, self.width)
+        image = torch.from_numpy(pixels).permute(2, 0, 1)[None]  # (1,3,h,w), channels last in memory
+        if image.shape[-2:] != size:
+            image = functional.interpolate(image, size, mode="bilinear", antialias=True)
+        if self.resize == "letterbox":
+            top, left = (self.height - size[0]) // 2, (self.width - size[1]) // 2
+            edges = (left, self.width - size[1] - left, top, self.height - size[0] - top)
+            image = functional.pad(image, edges)
+        return image[0].contiguous()
+
+
+def fits(size: tuple[int, int]) -> bool:
+    """Return whether a picture of ``(width, height)`` pixels may be decoded; no poster has that many."""
+    return size[0] * size[1] <= (Image.MAX_IMAGE_PIXELS or math.inf)
 
 
 def open_picture(path: str | Path) -> Image.Image:
@@ -66,7 +117,7 @@ def open_picture(path: str | Path) -> Image.Image:
     """
     try:
         with Image.open(path) as picture:
-            if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+            if not fits(picture.size):
                 raise PictureError(f"{path} has {picture.width} x {picture.height} pixels: too large to be a poster")
             picture.load()
             return picture.copy() if getattr(picture, "is_animated", False) else picture

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -13,11 +14,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from postergenre.augment import Augment
+from postergenre.data.dataset import Batch, Order, PosterDataset, as_it_is
 from postergenre.data.manifest import SHOWN, SPLITS, Manifest, read_manifest
-from postergenre.data.pixels import Batch, Order, PosterDataset
+from postergenre.data.pixels import DecodedPosters, Source, decoded, pixel_store
 from postergenre.data.scan import scan
 from postergenre.data.splits import NUM_FOLDS, duplicate_groups, original_split, stratified_split
-from postergenre.errors import ConfigError, DataError
+from postergenre.errors import CacheError, ConfigError, DataError
 from postergenre.genres import Genres
 from postergenre.preprocess import Preprocess
 
@@ -52,7 +54,9 @@ class DataConfig:
     on_bad_image: str = "error"
     """``error`` names the pictures that do not decode and stops; ``skip`` lists them in the output folder."""
     cache: str = "~/.cache/postergenre"
-    """What was learnt about the pictures is kept here; the folder can be deleted at any time."""
+    """Decoded pixels, features and what was learnt about pictures are kept here; it can be deleted at any time."""
+    cache_limit: float = 20.0
+    """Gigabytes of pixels and features to keep; what would be larger is computed anew each time. 0 keeps nothing."""
     batch_size: int = 32
     """Posters a step, on each device."""
     workers: int = -1
@@ -66,6 +70,8 @@ class DataConfig:
         ):
             if value not in known:
                 raise ConfigError(f"no data.{name} {value!r}; known: {', '.join(known)}")
+        if self.cache_limit < 0:
+            raise ConfigError(f"data.cache_limit must be 0 gigabytes or more, not {self.cache_limit:g}")
         if not 0 <= self.fold < NUM_FOLDS:
             raise ConfigError(f"data.fold must lie in 0 … {NUM_FOLDS - 1}, not {self.fold}")
         for number, given, least in (
@@ -76,6 +82,16 @@ class DataConfig:
         ):
             if given < least:
                 raise ConfigError(f"data.{number} must be at least {least}, not {given}")
+
+
+@dataclass(kw_only=True, slots=True)
+class Features:
+    """What a frozen prefix of a network makes of all kept posters."""
+
+    plain: Source
+    """Of the posters as they are."""
+    train: Sequence[Source]
+    """Of the posters as they train: one source for each augmented view, or the plain one."""
 
 
 class PosterData(LightningDataModule):
@@ -90,6 +106,8 @@ class PosterData(LightningDataModule):
         self.augment = augment or Augment()
         self.seed = seed
         self.manifest: Manifest | None = None
+        self.features: Features | None = None
+        """What a frozen prefix makes of the posters, to be fed to the rest of the network instead of images."""
         self.notes: list[str] = []
         """What was left out and why, a sentence each."""
         self.bad: list[tuple[Path, str]] = []
@@ -133,11 +151,13 @@ class PosterData(LightningDataModule):
         known = [bool(labels) for labels in manifest.labels]
         if unknown := known.count(False):
             self.notes.append(f"{unknown} poster(s) have no genre but {', '.join(config.ignore_genres)}: left out")
+        self.looks = looks
         kept = [i for i, look in enumerate(looks) if known[i] and not look.error]
         targets = torch.stack([self.genres.encode(labels) for labels in manifest.labels])  # (N, G)
         splits = self._split(manifest, kept, targets, [look.hash for look in looks])
         self.manifest = manifest
         self.splits = splits
+        self.kept = kept
         self.rows = {name: [i for i in kept if splits[i] == name] for name in SPLITS}
         if empty := [name for name in ("train", "val") if not self.rows[name]]:
             raise DataError(f"no poster in split {' and '.join(empty)} of {root / config.manifest}")
@@ -184,23 +204,58 @@ class PosterData(LightningDataModule):
 
     def loader(self, split: str, *, train: bool = False) -> DataLoader[Batch]:
         """Return the posters of a split in order, or, to train on, shuffled and augmented."""
-        workers = self.config.workers if self.config.workers >= 0 else min(os.cpu_count() or 1, 8)
+        sources: Sequence[Source]
+        if self.features is None:
+            sources, augment = [self.images()], self.augment if train else None
+        else:
+            sources, augment = (self.features.train if train else [self.features.plain]), None
+        place = {poster: number for number, poster in enumerate(self.kept)}
         dataset = PosterDataset(
-            self.paths(split),
+            sources,
+            [place[poster] for poster in self.rows[split]],
             self.targets[split],
-            self.preprocess,
-            augment=self.augment if train else Augment(),
+            augment=augment,
             seed=self.seed,
         )
+        # Reading rows of a file needs no help; decoding and augmenting do.
+        idle = not isinstance(sources[0], DecodedPosters) and not (augment and augment.active)
+        workers = 0 if idle else self.num_workers
         return DataLoader(
             dataset,
             batch_size=self.config.batch_size,
             sampler=Order(len(dataset), shuffle=train, seed=self.seed),
+            collate_fn=as_it_is,
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self.seed),  # else each epoch draws from the global state
         )
+
+    @property
+    def num_workers(self) -> int:
+        """Processes that decode or augment posters."""
+        return self.config.workers if self.config.workers >= 0 else min(os.cpu_count() or 1, 8)
+
+    def images(self, *, write: bool = False) -> Source:
+        """Return all kept posters as ``uint8 (B,3,H,W)``: decoded before if that was kept, else as they are asked for.
+
+        Args:
+            write: Decode them all now, if that was not done before, and keep them within ``data.cache_limit``.
+        """
+        assert self.manifest is not None
+        paths = [self.manifest.paths[i] for i in self.kept]
+        store = pixel_store([self.looks[i] for i in self.kept], self.preprocess, self.stores)
+        if write and self.config.cache_limit:
+            try:
+                store.write(decoded(paths, self.preprocess), limit=self.config.cache_limit)
+            except CacheError as problem:
+                self.notes.append(f"pixels are not kept, posters are decoded in every epoch: {problem}")
+        return store if store.complete else DecodedPosters(paths, self.preprocess)
+
+    @property
+    def stores(self) -> Path:
+        """Folder of the kept pixels and features."""
+        return Path(self.config.cache).expanduser() / "stores"
 
     def _root(self) -> Path:
         root = Path(self.config.root).expanduser()

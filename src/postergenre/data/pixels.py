@@ -1,78 +1,63 @@
-"""Posters as samples: decoded, preprocessed, and augmented when they train."""
+"""Posters as pixels: decoded as they are asked for, or decoded once and kept."""
 
+import json
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Protocol
 
-import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
 
-from postergenre.augment import Augment
-from postergenre.preprocess import Preprocess, open_picture
+from postergenre.data.scan import Look
+from postergenre.data.store import RowStore
+from postergenre.preprocess import Preprocess
 
-
-class Batch(NamedTuple):
-    """What a loader yields: B posters (or, without the leading B, one)."""
-
-    images: Tensor
-    """``uint8 (B,3,H,W)``."""
-    targets: Tensor
-    """``float32 (B,G)``, 1 where a genre applies."""
-    rows: Tensor
-    """``int64 (B,)``, place of each poster in its split: padding and order can always be told."""
+FORMAT = 1
+"""Of the stored pixels: to be raised when the same preprocessing gives other pixels."""
+CHUNK = 64
+"""Posters decoded and written at a time."""
 
 
-class Draw(NamedTuple):
-    """What a sampler asks a dataset for."""
+class Source(Protocol):
+    """What a network is fed with, by poster."""
 
-    epoch: int
-    row: int
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Return ``(B, ...)`` for B posters: ``uint8 (B,3,H,W)`` images, or floating-point features."""
 
 
-class PosterDataset(Dataset[Batch]):
-    """The posters of one split; the augmentation of a sample depends on seed, epoch and row, and on nothing else."""
+class DecodedPosters:
+    """Posters decoded each time they are asked for."""
 
-    def __init__(
-        self, paths: Sequence[Path], targets: Tensor, preprocess: Preprocess, *, augment: Augment, seed: int
-    ) -> None:
-        assert len(paths) == len(targets)
-        self.paths = list(paths)
-        self.targets = targets  # (N, G)
+    def __init__(self, paths: Sequence[Path], preprocess: Preprocess) -> None:
+        self.paths = paths
         self.preprocess = preprocess
-        self.augment = augment
-        self.seed = seed
 
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, draw: Draw) -> Batch:
-        image = self.preprocess(open_picture(self.paths[draw.row]))
-        if self.augment.active:
-            entropy = np.random.SeedSequence([self.seed, draw.epoch, draw.row]).generate_state(1)
-            image = self.augment(image, seed=int(entropy[0]))
-        return Batch(image, self.targets[draw.row], torch.tensor(draw.row))
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Return ``uint8 (B,3,H,W)``."""
+        return torch.stack([self.preprocess.read(self.paths[row]) for row in rows])
 
 
-class Order(Sampler[Draw]):
-    """Every row once an epoch: shuffled by (seed, epoch), or in order. Lightning calls ``set_epoch``."""
+def pixel_store(looks: Sequence[Look], preprocess: Preprocess, folder: Path) -> RowStore:
+    """Return the store, perhaps still to be written, of the pixels of these very files under this preprocessing."""
+    identity = [(look.path, look.size, look.mtime_ns) for look in looks]
+    key = sha256(json.dumps([FORMAT, asdict(preprocess), identity]).encode()).hexdigest()[:24]
+    return RowStore(
+        folder / f"pixels-{key}.rows",
+        num_rows=len(looks),
+        shape=(3, preprocess.height, preprocess.width),
+        dtype=torch.uint8,
+    )
 
-    def __init__(self, num_rows: int, *, shuffle: bool, seed: int = 0) -> None:
-        self.num_rows = num_rows
-        self.shuffle = shuffle
-        self.seed = seed
-        self.epoch = 0
 
-    def __len__(self) -> int:
-        return self.num_rows
-
-    def set_epoch(self, epoch: int) -> None:
-        """Let the next pass be that of ``epoch``."""
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[Draw]:
-        rows: Sequence[int] = range(self.num_rows)
-        if self.shuffle:
-            rows = np.random.default_rng([self.seed, self.epoch]).permutation(self.num_rows).tolist()
-        return (Draw(self.epoch, row) for row in rows)
+def decoded(paths: Sequence[Path], preprocess: Preprocess) -> Iterator[Tensor]:
+    """Yield all posters in chunks ``uint8 (B,3,H,W)``, decoded on every core, with a progress bar."""
+    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding and resizing leave the interpreter lock
+        for chunk in track(chunks, "decoding each poster once", transient=True, disable=not Console().is_terminal):
+            yield torch.stack(list(pool.map(preprocess.read, chunk)))

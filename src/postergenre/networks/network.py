@@ -48,6 +48,8 @@ class PosterNetwork(nn.Module):
         std: Sequence[float],
     ) -> None:
         super().__init__()
+        self.num_frozen = 0
+        """Stages that do not train, counted from the first, where the network can be cut behind them."""
         self.normalize = Normalize(mean, std)
         self.stages = nn.Sequential(
             OrderedDict(stages)
@@ -65,8 +67,33 @@ class PosterNetwork(nn.Module):
         return features
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return ``logits (B,G)`` of images, or of what ``prefix`` made of them (told by the floating-point type)."""
+        if images.is_floating_point():
+            return self.suffix(images)
         logits: Tensor = self.head(self.features(images))
         return logits
+
+    def prefix(self, images: Tensor) -> Tensor:
+        """Return what the frozen stages make of ``uint8 (B,3,H,W)``: maps ``(B,C,h,w)``, or all frozen, ``(B,C)``."""
+        assert self.num_frozen
+        maps: Tensor = self.stages[: self.num_frozen](self.normalize(images))
+        return self.pool(maps) if self.num_frozen == len(self.stages) else maps
+
+    def suffix(self, features: Tensor) -> Tensor:
+        """Return ``logits (B,G)`` of what ``prefix`` returned, in any floating-point type."""
+        features = features.to(self.output.weight.dtype)
+        if self.num_frozen < len(self.stages):
+            maps = features.contiguous(memory_format=torch.channels_last)
+            features = self.pool(self.stages[self.num_frozen :](maps))
+        logits: Tensor = self.head(features)
+        return logits
+
+    def frozen_state(self) -> dict[str, Tensor]:
+        """Return the tensors that ``prefix`` computes with, by name."""
+        parts = [self.normalize, self.stages[: self.num_frozen]]
+        if self.num_frozen == len(self.stages):
+            parts.append(self.pool)
+        return {f"{i}.{name}": value for i, part in enumerate(parts) for name, value in part.state_dict().items()}
 
     @property
     def output(self) -> nn.Linear:
@@ -97,6 +124,8 @@ class PosterNetwork(nn.Module):
                 parameter.requires_grad_(False)
             if name == upto:
                 break
+        frozen = [not any(p.requires_grad for p in stage.parameters()) for stage in self.stages]
+        self.num_frozen = frozen.index(False) if False in frozen else len(frozen)
 
     def train(self, mode: bool = True) -> "PosterNetwork":
         """Set the mode; a module whose parameters are all frozen stays in evaluation mode.

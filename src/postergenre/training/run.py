@@ -23,6 +23,7 @@ from postergenre.classifier.contract import Contract, read_checkpoint
 from postergenre.classifier.module import PosterClassifier
 from postergenre.data.datamodule import PosterData
 from postergenre.errors import CheckpointError
+from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.networks import build_network
 from postergenre.training.callbacks import Best, EpochLine, Last, Pictures
@@ -63,6 +64,9 @@ def train(config: TrainConfig) -> Trained:
     classifier = _classifier(config, data, hardware)
     if config.resume:
         _check_resumable(config.resume, classifier.contract)
+    if not keep_features(classifier.network, data, hardware):
+        data.images(write=True)
+    classifier.network.train()  # Lightning keeps the modes it finds: frozen layers in evaluation mode, the rest not
     for note in data.notes:
         console.print(f"note: {note}", highlight=False)
     console.print(_summary(config, data, classifier, hardware), highlight=False)
@@ -130,6 +134,8 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         # Small sets have fewer batches than log_every_n_steps.
         warnings.filterwarnings("ignore", ".*The number of training batches.*")
+        # Frozen layers are meant to be.
+        warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")
         # Lightning 2.6 with torch 2.14; no call of ours.
         warnings.filterwarnings("ignore", ".*LeafSpec.*")
         # The output folder already holds what Hydra wrote.
