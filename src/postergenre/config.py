@@ -16,6 +16,7 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -68,9 +69,12 @@ class SweepTable(Callback):
         """Print the table, best run first, and fail where a run failed."""
         folder = Path(config.hydra.sweep.dir)
         rows = write_sweep(folder)
-        keys = [key for key in dict.fromkeys(key for row in rows for key in row) if not key.startswith("val/")]
-        table = Table(title=f"{len(rows)} runs, written to {folder / 'sweep.csv'}", title_justify="left")
-        shown = [*keys, "val/map", "val/map_all", "val/auroc", "val/f1_macro_tuned", "val/bce"]
+        settings = [key for key in dict.fromkeys(key for row in rows for key in row) if not key.startswith("val/")]
+        varied = [key for key in settings if len({row.get(key) for row in rows}) > 1 and key not in ("run", "status")]
+        table = Table(
+            title=f"{len(rows)} runs", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+        )
+        shown = ["run", "status", *varied, "val/map", "val/map_all", "val/bce"]
         for key in shown:
             table.add_column(key)
         for row in rows:
@@ -78,6 +82,7 @@ class SweepTable(Callback):
             table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells))
         console = Console()
         console.print(table)
+        console.print(f"all settings and scores: {folder / 'sweep.csv'}", markup=False, highlight=False, soft_wrap=True)
         if rows and rows[0]["status"] == "finished":
             overrides = " ".join(f"'{o}'" if " " in o else o for o in _overrides(folder / str(rows[0]["run"])))
             console.print(

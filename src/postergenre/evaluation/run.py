@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -20,20 +21,20 @@ from postergenre.hardware import Hardware, choose_hardware
 from postergenre.metrics import bootstrap_intervals, genre_table
 
 HEADLINES = (
-    ("mAP, genres of the headline", "map", "map_prior"),
+    ("mAP, headline genres", "map", "map_prior"),
     ("mAP, all genres", "map_all", "map_all_prior"),
     ("AUROC, macro", "auroc", None),
     ("BCE", "bce", "bce_prior"),
-    ("expected calibration error", "ece", None),
+    ("calibration error (ECE)", "ece", None),
     ("binary accuracy", "accuracy", "accuracy_prior"),
     ("precision at 3", "precision_at_3", None),
     ("recall at 3", "recall_at_3", None),
-    ("F1 micro at 0.5 | tuned", "f1_micro", None),
-    ("F1 macro at 0.5 | tuned", "f1_macro", None),
-    ("F1 weighted at 0.5 | tuned", "f1_weighted", None),
-    ("F1 samples at 0.5 | tuned", "f1_samples", None),
-    ("exact match at 0.5 | tuned", "exact_match", None),
-    ("Hamming distance at 0.5 | tuned", "hamming", None),
+    ("F1 micro 0.5 | tuned", "f1_micro", None),
+    ("F1 macro 0.5 | tuned", "f1_macro", None),
+    ("F1 weighted 0.5 | tuned", "f1_weighted", None),
+    ("F1 samples 0.5 | tuned", "f1_samples", None),
+    ("exact match 0.5 | tuned", "exact_match", None),
+    ("Hamming loss 0.5 | tuned", "hamming", None),
 )
 CONSTANT = {"auroc": 0.5}
 """What knowing nothing scores, where no data is needed to say it."""
@@ -175,7 +176,7 @@ def _print(
     *,
     title: str,
 ) -> None:
-    table = Table(title=title, title_justify="left")
+    table = _table(title)
     for name in ("score", "model", "95 % interval", "knowing nothing"):
         table.add_column(name, justify="left" if name == "score" else "right")
     for label, name, prior in HEADLINES:
@@ -183,13 +184,16 @@ def _print(
         interval = "{:.4f} … {:.4f}".format(*intervals[name]) if name in intervals else ""
         nothing = scores[prior] if prior else CONSTANT.get(name)
         table.add_row(label, value, interval, f"{nothing:.4f}" if nothing is not None else "")
-    table.add_row(
-        "genres that counted in the two mAPs", f"{scores['num_genres']:.0f} | {scores['num_genres_all']:.0f}", "", ""
-    )
+    table.add_row("genres in mAP | all", f"{scores['num_genres']:.0f} | {scores['num_genres_all']:.0f}", "", "")
     console.print(table)
-    genres = Table(title="by genre, at the checkpoint's thresholds", title_justify="left")
+    genres = _table("by genre, at the checkpoint's thresholds")
     for name in rows[0]:
         genres.add_column(name, justify="left" if name == "genre" else "right")
     for row in sorted(rows, key=lambda row: -int(row["support"])):
         genres.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row.values()))
     console.print(genres)
+
+
+def _table(title: str) -> Table:
+    """Return an empty table narrow enough for 80 columns."""
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)

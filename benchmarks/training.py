@@ -1,0 +1,130 @@
+"""Training end to end ÷ the same network on a batch that is already there; the source's Keras step beside it."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+
+from postergenre.classifier.contract import Contract
+from postergenre.classifier.module import PosterClassifier
+from postergenre.classifier.optim import OptimConfig, build_optimizer
+from postergenre.data.datamodule import PosterData
+from postergenre.hardware import Hardware, choose_hardware
+from postergenre.networks import ModelConfig, build_network
+from postergenre.preprocess import Preprocess
+from postergenre.training import TrainerConfig
+from postergenre.training.run import build_trainer, quiet_lightning
+from report import alternated, arguments, keras, poster_data, report, spread
+
+VGG19_MACS = {128: 6.41e9, 224: 19.63e9}
+"""Multiply-accumulates of the convolutions for one picture; a training step takes about three times as many."""
+
+
+class Stamps(Callback):
+    """When each batch began."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.times.append(time.perf_counter())
+
+
+def classifier(data: PosterData, model: ModelConfig) -> PosterClassifier:
+    size = (data.preprocess.height, data.preprocess.width)
+    count = len(data.genres)
+    contract = Contract(
+        model=model, preprocess=data.preprocess, genres=data.genres, headline=data.headline, priors=data.priors,
+        thresholds=[0.5] * count, data={},
+    )  # fmt: skip
+    network = build_network(model, num_outputs=count, input_size=size)
+    return PosterClassifier(network, contract, optim=OptimConfig())
+
+
+def ceiling(made: PosterClassifier, hardware: Hardware, batch_size: int, steps: int) -> Callable[[], float]:
+    """Return a measure of pictures per second of bare training steps on one resident batch."""
+    preprocess, device = made.contract.preprocess, hardware.device
+    images = torch.randint(0, 256, (batch_size, 3, preprocess.height, preprocess.width), dtype=torch.uint8).to(device)
+    targets = torch.randint(0, 2, (batch_size, len(made.contract.genres))).float().to(device)
+
+    def measure() -> float:
+        network = made.network.to(device).train()
+        optimizer = build_optimizer(network, made.optim)
+        for step in range(steps + 2):
+            if step == 2:
+                start = _now(device)
+            with hardware.autocast():
+                logits = network(images)
+            torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), targets).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        return steps * batch_size / (_now(device) - start)
+
+    return measure
+
+
+def end_to_end(
+    made: PosterClassifier, data: PosterData, hardware: Hardware, batch_size: int, steps: int, folder: Path
+) -> Callable[[], float]:
+    """Return a measure of pictures per second of the same steps within Trainer, fed with posters."""
+
+    def measure() -> float:
+        stamps = Stamps()
+        config = TrainerConfig(max_epochs=1, limit_train_batches=steps + 3, limit_val_batches=1)
+        with quiet_lightning():
+            trainer = build_trainer(config, hardware, folder, [stamps], Console(quiet=True))
+            trainer.limit_val_batches = 0
+            trainer.callbacks = [c for c in trainer.callbacks if type(c).__name__ != "EpochLine"]
+            trainer.fit(made, train_dataloaders=data.train_dataloader())
+        return steps * batch_size / (stamps.times[-1] - stamps.times[2])
+
+    return measure
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def main() -> None:
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128, 224])
+    options = parser.parse_args()
+    hardware = choose_hardware("auto", "auto")
+    cuda = hardware.device.type == "cuda"
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for size in [32] if options.smoke else options.sizes:
+            model = ModelConfig(weights="none") if not options.smoke else ModelConfig(library="tiny", weights="none")
+            batch_size, rounds = (4, 1) if options.smoke else (32, 3)
+            steps = 2 if options.smoke else 100 if cuda else 6 if size < 200 else 3
+            data = poster_data(options, Preprocess(height=size, width=size), cache=scratch, batch_size=batch_size)
+            data.images(write=True)
+            made = classifier(data, model)
+            sides = {
+                "ceiling": ceiling(made, hardware, batch_size, steps),
+                "end to end": end_to_end(made, data, hardware, batch_size, steps, Path(scratch)),
+            }
+            if options.keras and not options.smoke:
+                sides["Keras train_on_batch"] = lambda size=size: keras(options, "train", str(size))  # type: ignore[misc]
+            figures = alternated(sides, rounds)
+            base = sorted(figures["ceiling"])[rounds // 2]
+            for name, values in figures.items():
+                rate = sorted(values)[rounds // 2]
+                flops = f"{rate * 6 * VGG19_MACS[size] / 1e12:.2f}" if size in VGG19_MACS else ""
+                rows.append([f"{size} px", name, spread(values), f"{rate / base:.3f}", flops])
+    note = f"VGG19, batch {batch_size}, {hardware}; {rounds} rounds in turn, after warm-up."
+    report(
+        options, "Training, pictures per second", ["size", "", "median (min … max)", "÷ ceiling", "TFLOP/s"], rows, note
+    )
+
+
+if __name__ == "__main__":
+    main()
