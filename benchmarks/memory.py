@@ -12,15 +12,6 @@ from pathlib import Path
 from postergenre.preprocess import Preprocess
 from report import ROOT, arguments, poster_data, report, spread
 
-TRAIN = """
-import resource, sys
-sys.argv[0] = "train.py"
-sys.path.insert(0, {scripts!r})
-import train
-train.main()
-children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-"""
 PREDICT_BASE = """
 import sys, torch
 from torch import nn
@@ -52,14 +43,17 @@ def copies(source: list[Path], labels: list[tuple[str, ...]], genres: tuple[str,
 
 def peak(root: Path, scratch: Path, *settings: str) -> float:
     """Return the peak resident megabytes of a training command."""
-    code = TRAIN.format(scripts=str(ROOT / "scripts"))
     command = [
-        sys.executable, "-c", code, f"data.root={root}", f"data.cache={scratch / 'cache'}", "trainer.max_epochs=1",
-        "trainer.limit_train_batches=20", "trainer.limit_val_batches=4", "data.min_positives=1", "trainer.gpus=0",
-        f"hydra.run.dir={scratch / 'run'}", *settings,
+        sys.executable, str(ROOT / "scripts" / "train.py"), f"data.root={root}", f"data.cache={scratch / 'cache'}",
+        "trainer.max_epochs=1", "trainer.limit_train_batches=20", "trainer.limit_val_batches=4", "trainer.gpus=0",
+        "data.min_positives=1", f"hydra.run.dir={scratch / 'run'}", *settings,
     ]  # fmt: skip
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT / "scripts")
-    return float(done.stdout.split("PEAK")[1])
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"training ended with status {process.returncode}")
+    return usage.ru_maxrss / 1024
 
 
 def seconds(command: list[str], times: int) -> list[float]:

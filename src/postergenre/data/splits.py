@@ -47,7 +47,7 @@ def duplicate_groups(hashes: Sequence[str]) -> npt.NDArray[np.intp]:
     near = np.bitwise_count(codes[left] ^ codes[right]).sum(axis=1) <= NEAR
     links = coo_array((np.ones(near.sum()), (left[near], right[near])), shape=(len(distinct), len(distinct)))
     _, component = connected_components(links, directed=False)
-    groups: npt.NDArray[np.intp] = component[member]
+    groups: npt.NDArray[np.intp] = component[member].astype(np.intp)
     return groups
 
 
