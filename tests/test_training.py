@@ -10,7 +10,7 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from postergenre.augment import Augment
-from postergenre.classifier.contract import read_checkpoint
+from postergenre.classifier.contract import load_network, read_checkpoint
 from postergenre.errors import CheckpointError, ConfigError
 from postergenre.evaluation import EvaluateConfig, evaluate
 from postergenre.evaluation.run import Place
@@ -166,6 +166,28 @@ def test_resuming_another_kind_of_run_is_refused(trained: Trained, colour_config
     config.resume, config.preprocess.height = str(trained.last), 40
     with pytest.raises(CheckpointError, match=r"cannot resume .*: its preprocess"):
         train(config)
+    config = colour_config()
+    config.resume, config.model.hidden = str(trained.last), 99
+    with pytest.raises(
+        CheckpointError, match=r"cannot resume .*: its model.hidden \(16\) is not that of this run \(99\)"
+    ):
+        train(config)
+
+
+@pytest.mark.slow
+def test_a_run_resumed_with_another_seed_keeps_the_features_of_its_own_frozen_layers(
+    colour_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = colour_config()
+    config.model.freeze, config.trainer.max_epochs, config.data.cache = "stage3", 2, str(tmp_path / "cache")
+    first = train(config)
+    config = colour_config()
+    config.model.freeze, config.trainer.max_epochs, config.data.cache = "stage3", 3, str(tmp_path / "cache")
+    config.resume, config.seed, config.output_dir = str(first.last), 5, str(tmp_path / "resumed")
+    resumed = train(config)
+    assert len(list((tmp_path / "cache" / "stores").glob("features-*.rows"))) == 1
+    before, after = (read_checkpoint(run.last)[1].provenance["val"]["bce"] for run in (first, resumed))
+    assert after < before
 
 
 @pytest.mark.slow
@@ -250,6 +272,17 @@ def test_one_gpu_means_one_cuda_device_in_mixed_precision(monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
     build_trainer(config.trainer, choose_hardware("1", "auto"), tmp_path, [], Console())
     assert asked["precision"] == "16-mixed"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+def test_a_compiled_network_leaves_a_checkpoint_like_any_other(colour_config: MakeConfig, trained: Trained) -> None:
+    config = colour_config()
+    config.trainer.compile, config.trainer.max_epochs = True, 1
+    compiled = train(config)
+    assert weights(compiled.best).keys() == weights(trained.best).keys()
+    network, _ = load_network(compiled.best)
+    assert network(torch.zeros(1, 3, 32, 24, dtype=torch.uint8)).shape == (1, 3)
 
 
 @pytest.mark.gpu

@@ -56,6 +56,8 @@ def choose_hardware(gpus: str | int, precision: str) -> Hardware:
     if precision not in PRECISIONS:
         raise ConfigError(f"no precision {precision!r}; known: {', '.join(PRECISIONS)}")
     device = torch.device("cpu" if wanted == "0" or not found else "cuda")
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32 where float32 is left
     if device.type == "cpu" and precision == "16":
         raise ConfigError("precision=16 needs a CUDA GPU; on a CPU write precision=bf16, 32 or auto")
     if precision == "auto":

@@ -93,7 +93,8 @@ class PosterClassifier(LightningModule):
         return score(logits, targets, priors=priors, headline=headline, thresholds=thresholds)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = build_optimizer(self.network, self.optim)
+        fused = self.device.type == "cuda" and self.trainer.precision != "16-mixed"
+        optimizer = build_optimizer(self.network, self.optim, fused=fused)
         schedule = build_schedule(optimizer, self.optim, num_steps=int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -52,8 +52,14 @@ class OptimConfig:
             raise ConfigError(f"optim.betas must be two numbers in 0 … 1 (1 excluded), not {self.betas}")
 
 
-def build_optimizer(network: PosterNetwork, config: OptimConfig) -> torch.optim.Optimizer:
-    """Return the optimiser over what trains: head and backbone with their rates, decaying and not."""
+def build_optimizer(network: PosterNetwork, config: OptimConfig, *, fused: bool = False) -> torch.optim.Optimizer:
+    """Return the optimiser over what trains: head and backbone with their rates, decaying and not.
+
+    Args:
+        network: Whose weights change.
+        config: How.
+        fused: Let one CUDA kernel do the whole step; not with gradient scaling (fp16), whose clipping it prevents.
+    """
     backbone = [p for stage in network.stage_parameters().values() for p in stage]
     groups = [
         *_groups("head", network.head.parameters(), config.lr, config.weight_decay),
@@ -61,7 +67,7 @@ def build_optimizer(network: PosterNetwork, config: OptimConfig) -> torch.optim.
     ]
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
     first, second = config.betas
-    return kind(groups, lr=config.lr, betas=(first, second), weight_decay=config.weight_decay)
+    return kind(groups, lr=config.lr, betas=(first, second), weight_decay=config.weight_decay, fused=fused)
 
 
 def _groups(name: str, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> list[dict[str, object]]:

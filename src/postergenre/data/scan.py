@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -62,10 +63,7 @@ def scan(paths: Sequence[Path], *, cache: Path) -> list[Look]:
                 disable=not Console().is_terminal,
             ):
                 known[look.path] = look
-        store.parent.mkdir(parents=True, exist_ok=True)
-        draft = store.with_name(f"{store.name}.{os.getpid()}")
-        draft.write_text("".join(json.dumps(asdict(look)) + "\n" for look in known.values()))
-        draft.replace(store)  # a reader sees the old file or the new one, never a part
+        _write(store, known.values())
     return [known[name] for name in (str(path.absolute()) for path in paths)]
 
 
@@ -88,6 +86,14 @@ def _look(path: str) -> Look:
     except PictureError as problem:
         bits, error = "", str(problem)
     return Look(path=path, size=stat.st_size, mtime_ns=stat.st_mtime_ns, hash=bits, error=error)
+
+
+def _write(store: Path, looks: Iterable[Look]) -> None:
+    draft = store.with_name(f"{store.name}.{os.getpid()}")
+    with suppress(OSError):  # a full or read-only disk: what was learnt can be learnt again
+        store.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text("".join(json.dumps(asdict(look)) + "\n" for look in looks))
+        draft.replace(store)  # a reader sees the old file or the new one, never a part
 
 
 def _read(store: Path) -> dict[str, Look]:

@@ -47,6 +47,8 @@ def keep_features(network: PosterNetwork, data: PosterData, hardware: Hardware) 
         needed = sum(store.num_bytes for store in stores.values()) / 1e9
         if needed > data.config.cache_limit:
             raise CacheError(f"{needed:.1f} GB would be more than data.cache_limit={data.config.cache_limit:g} GB")
+        if not all(store.complete for store in stores.values()):
+            data.images(write=True)  # before room is made for what is computed from them
         for view, store in stores.items():
             store.write(_computed(network, data, hardware, view=view), limit=data.config.cache_limit)
         if not all(store.complete for store in stores.values()):
@@ -88,9 +90,7 @@ def _computed(network: PosterNetwork, data: PosterData, hardware: Hardware, *, v
     """Yield the features ``float16 (B, ...)`` of all kept posters, in order."""
     posters = range(len(data.kept))
     augment = data.augment if view is not None else Augment()
-    images = PosterDataset(
-        [data.images(write=True)], posters, torch.zeros(len(posters), 0), augment=augment, seed=data.seed
-    )
+    images = PosterDataset([data.images()], posters, torch.zeros(len(posters), 0), augment=augment, seed=data.seed)
     loader: DataLoader[Batch] = DataLoader(
         images,
         batch_size=BATCH,

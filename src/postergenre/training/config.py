@@ -30,6 +30,8 @@ class TrainerConfig:
     """Batches per epoch, to try things out; 0 takes all."""
     limit_val_batches: int = 0
     """Batches per validation, to try things out; 0 takes all."""
+    compile: bool = False
+    """Let ``torch.compile`` fuse the network; slow to start, and worth it on a GPU only. Checkpoints are the same."""
     deterministic: bool = False
     """Refuse operations that give other results when repeated."""
 

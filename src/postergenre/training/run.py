@@ -63,9 +63,13 @@ def train(config: TrainConfig) -> Trained:
     data.write_tables(output)
     classifier = _classifier(config, data, hardware)
     if config.resume:
-        _check_resumable(config.resume, classifier.contract)
+        checkpoint, before = read_checkpoint(config.resume)
+        _check_resumable(config.resume, before, classifier.contract)
+        classifier.load_state_dict(checkpoint["state_dict"])  # Lightning does so too, but features come first
     if not keep_features(classifier.network, data, hardware):
         data.images(write=True)
+    if config.trainer.compile:
+        classifier.network.compile()  # in place: the names of the weights stay
     classifier.network.train()  # Lightning keeps the modes it finds: frozen layers in evaluation mode, the rest not
     for note in data.notes:
         console.print(f"note: {note}", highlight=False)
@@ -113,6 +117,7 @@ def build_trainer(
         limit_train_batches=config.limit_train_batches or None,
         limit_val_batches=config.limit_val_batches or None,
         deterministic=config.deterministic,
+        benchmark=hardware.device.type == "cuda" and not config.deterministic,  # every batch has one size
         callbacks=callbacks,
         logger=[
             TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False),
@@ -175,11 +180,14 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
     return classifier
 
 
-def _check_resumable(path: str, contract: Contract) -> None:
-    _, before = read_checkpoint(path)
+def _check_resumable(path: str, before: Contract, contract: Contract) -> None:
     for what, old, new in (
-        ("model", before.model.name, contract.model.name),
-        ("freeze", before.model.freeze, contract.model.freeze),
+        # What it started from no longer matters.
+        *(
+            (f"model.{name}", old, asdict(contract.model)[name])
+            for name, old in asdict(before.model).items()
+            if name != "weights"
+        ),
         ("genres", ", ".join(before.genres), ", ".join(contract.genres)),
         ("preprocess", str(before.preprocess), str(contract.preprocess)),
         ("posters or splits", before.data.get("fingerprint"), contract.data["fingerprint"]),

@@ -1,0 +1,30 @@
+"""Each benchmark runs, in its smallest size, on demo posters; what it measures is nobody's business here."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+SCRIPTS = ["decode", "training", "prediction", "cold_start", "memory", "scaling"]
+
+
+def test_every_benchmark_is_run_here() -> None:
+    tools = {"report", "keras_source"}
+    assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - tools == set(SCRIPTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_benchmark_prints_a_table(script: str, tmp_path: Path) -> None:
+    before = (ROOT / "benchmarks" / "RESULTS.md").read_bytes()
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{script}.py"), "--smoke", "--record"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("## ")
+    assert lines[3].startswith("| ---")
+    assert len([line for line in lines if line.startswith("| ")]) >= 3
+    assert (ROOT / "benchmarks" / "RESULTS.md").read_bytes() == before  # the smallest size is never recorded
