@@ -48,7 +48,7 @@ def main() -> None:
             stamps = [time.perf_counter()]
             manifest = read_manifest(root / "train.csv", images=root / "Images")
             stamps.append(time.perf_counter())
-            looks = scan(manifest.paths, cache=Path(scratch) / "cache")
+            looks = scan(manifest.files, cache=Path(scratch) / "cache")
             stamps.append(time.perf_counter())
             groups = duplicate_groups([look.hash for look in looks])
             stamps.append(time.perf_counter())

@@ -290,7 +290,7 @@ def test_the_augmentation_of_a_poster_depends_on_seed_epoch_and_row(tmp_path: Pa
     art(0).save(tmp_path / "a.png")
 
     def dataset(seed: int) -> PosterDataset:
-        source = DecodedPosters([tmp_path / "a.png"] * 2, Preprocess(height=24, width=16))
+        source = DecodedPosters([str(tmp_path / "a.png")] * 2, Preprocess(height=24, width=16))
         return PosterDataset([source], [0, 1], torch.eye(2), augment=Augment(colour=0.5), seed=seed)
 
     draws = [(0, Draw(0, 0)), (1, Draw(0, 0)), (0, Draw(1, 0)), (0, Draw(0, 1))]
@@ -353,7 +353,7 @@ def test_the_original_posters_hold_two_pairs_of_duplicates_and_twelve_repeats(tm
     ]
     assert data.bad == []
     # One pair has no genre but N/A, so that it never meets a split.
-    looks = scan(data.manifest.paths, cache=tmp_path / "cache")
+    looks = scan(data.manifest.files, cache=tmp_path / "cache")
     members: dict[int, list[str]] = {}
     for name, group in zip(ids, duplicate_groups([look.hash for look in looks]).tolist(), strict=True):
         members.setdefault(group, []).append(name)

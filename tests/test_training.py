@@ -52,6 +52,9 @@ def test_evaluate_takes_the_test_split_and_writes_its_tables(trained: Trained, t
     assert list(table["genre"]) == ["Red", "Green", "Blue"]
     report = pd.read_json(tmp_path / "metrics.json", typ="series")
     assert report["split"] == "test"
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert events.Scalars("test/map")[0].value == pytest.approx(scores["map"])
+    assert events.Scalars("test/map_prior")[0].value < 0.7
     low, high = report["intervals"]["map"]
     assert low <= report["scores"]["map"] <= high
 

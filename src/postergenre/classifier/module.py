@@ -19,6 +19,10 @@ Batch = tuple[Tensor, Tensor, Tensor]
 """images ``uint8 (B,3,H,W)``, targets ``(B,G)``, rows ``(B,)``."""
 
 
+LOOK_EVERY = 20
+"""Steps between two looks at the loss on a GPU."""
+
+
 class PosterClassifier(LightningModule):
     """A network with its loss, its scores and its optimiser; what it saves is a checkpoint with a contract."""
 
@@ -60,7 +64,9 @@ class PosterClassifier(LightningModule):
         self.log("train/bce_epoch", loss, on_step=False, on_epoch=True, batch_size=len(targets))
         if self.optim.output_l2:
             loss = loss + self.optim.output_l2 * self.network.output.weight.square().sum()
-        if not torch.isfinite(loss):
+        # Looking at the loss lets a GPU run dry, so there it is looked at now and then, and before anything is saved.
+        look = self.device.type == "cpu" or batch_idx % LOOK_EVERY == 0 or self.trainer.is_last_batch
+        if look and not torch.isfinite(loss):
             raise ConfigError(
                 f"the loss became {loss.item()} at step {self.global_step}: lower optim.lr, or train with "
                 "trainer.precision=32; the checkpoints of earlier epochs are unharmed"

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from postergenre.augment import Augment
 from postergenre.data.dataset import Batch, Order, PosterDataset, as_it_is
 from postergenre.data.manifest import SHOWN, SPLITS, Manifest, read_manifest
-from postergenre.data.pixels import DecodedPosters, Source, decoded, pixel_store
+from postergenre.data.pixels import DecodedPosters, Source, decoded, identify, pixel_store
 from postergenre.data.scan import scan
 from postergenre.data.splits import NUM_FOLDS, duplicate_groups, original_split, stratified_split
 from postergenre.errors import CacheError, ConfigError, DataError
@@ -137,8 +137,8 @@ class PosterData(LightningDataModule):
         manifest = read_manifest(root / config.manifest, images=root / config.images, ignore=config.ignore_genres)
         if manifest.num_repeats:
             self.notes.append(f"{manifest.num_repeats} rows repeat an earlier row exactly: dropped")
-        looks = scan(manifest.paths, cache=Path(config.cache).expanduser())
-        self.bad = [(path, look.error) for path, look in zip(manifest.paths, looks, strict=True) if look.error]
+        looks = scan(manifest.files, cache=Path(config.cache).expanduser())
+        self.bad = [(Path(look.path), look.error) for look in looks if look.error]
         if self.bad and config.on_bad_image == "error":
             told = "; ".join(problem for _, problem in self.bad[:SHOWN])
             raise DataError(
@@ -151,13 +151,13 @@ class PosterData(LightningDataModule):
         known = [bool(labels) for labels in manifest.labels]
         if unknown := known.count(False):
             self.notes.append(f"{unknown} poster(s) have no genre but {', '.join(config.ignore_genres)}: left out")
-        self.looks = looks
         kept = [i for i, look in enumerate(looks) if known[i] and not look.error]
         targets = torch.stack([self.genres.encode(labels) for labels in manifest.labels])  # (N, G)
         splits = self._split(manifest, kept, targets, [look.hash for look in looks])
         self.manifest = manifest
         self.splits = splits
         self.kept = kept
+        self.identity = identify(looks[i] for i in kept)
         self.rows = {name: [i for i in kept if splits[i] == name] for name in SPLITS}
         if empty := [name for name in ("train", "val") if not self.rows[name]]:
             raise DataError(f"no poster in split {' and '.join(empty)} of {root / config.manifest}")
@@ -179,7 +179,7 @@ class PosterData(LightningDataModule):
     def paths(self, split: str) -> list[Path]:
         """Return the pictures of a split, in the order of its rows."""
         assert self.manifest is not None
-        return [self.manifest.paths[i] for i in self.rows[split]]
+        return [Path(self.manifest.files[i]) for i in self.rows[split]]
 
     def write_tables(self, folder: Path) -> None:
         """Write ``splits.csv`` (every distinct poster) and, where some do not decode, ``bad_images.csv``."""
@@ -243,14 +243,14 @@ class PosterData(LightningDataModule):
             write: Decode them all now, if that was not done before, and keep them within ``data.cache_limit``.
         """
         assert self.manifest is not None
-        paths = [self.manifest.paths[i] for i in self.kept]
-        store = pixel_store([self.looks[i] for i in self.kept], self.preprocess, self.stores)
+        files = [self.manifest.files[i] for i in self.kept]
+        store = pixel_store(self.identity, len(files), self.preprocess, self.stores)
         if write and self.config.cache_limit:
             try:
-                store.write(decoded(paths, self.preprocess), limit=self.config.cache_limit)
+                store.write(decoded(files, self.preprocess), limit=self.config.cache_limit)
             except CacheError as problem:
                 self.notes.append(f"pixels are not kept, posters are decoded in every epoch: {problem}")
-        return store if store.complete else DecodedPosters(paths, self.preprocess)
+        return store if store.complete else DecodedPosters(files, self.preprocess)
 
     @property
     def stores(self) -> Path:

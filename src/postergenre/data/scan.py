@@ -39,15 +39,16 @@ class Look:
     """Why it does not decode, as a sentence; empty where it does."""
 
 
-def scan(paths: Sequence[Path], *, cache: Path) -> list[Look]:
+def scan(files: Sequence[str], *, cache: Path) -> list[Look]:
     """Return a look at each picture, in order.
 
     What was learnt of a file holds as long as its path, size and modification time do, and is kept under ``cache``.
     """
-    folder = os.path.commonpath([path.parent.absolute() for path in paths])
+    names = [os.path.abspath(file) for file in files]
+    folder = os.path.commonpath([os.path.dirname(name) for name in names])
     store = cache / "scans" / f"{sha256(folder.encode()).hexdigest()[:16]}.jsonl"
     known = _read(store)
-    stats = {str(path.absolute()): path.stat() for path in paths}
+    stats = {name: os.stat(name) for name in names}
     fresh = [
         name
         for name, stat in stats.items()
@@ -64,7 +65,7 @@ def scan(paths: Sequence[Path], *, cache: Path) -> list[Look]:
             ):
                 known[look.path] = look
         _write(store, known.values())
-    return [known[name] for name in (str(path.absolute()) for path in paths)]
+    return [known[name] for name in names]
 
 
 def perceptual_hash(picture: Image.Image) -> npt.NDArray[np.bool_]:

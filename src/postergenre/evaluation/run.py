@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
 from postergenre.classifier.contract import Contract
 from postergenre.classifier.module import PosterClassifier
@@ -80,7 +81,9 @@ class EvaluateConfig:
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, float]:
-    """Return every score of a checkpoint by name; writes ``metrics.json`` and ``per_genre.csv`` and prints a table.
+    """Return every score of a checkpoint by name; prints them and writes ``metrics.json`` and ``per_genre.csv``.
+
+    TensorBoard gets them as ``<split>/<name>``, at the step of the checkpoint.
 
     Raises:
         PosterGenreError: The checkpoint or its posters cannot be used, or the posters are not those of training.
@@ -113,12 +116,16 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         "provenance": classifier.contract.provenance,
     }
     (output / "metrics.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    with SummaryWriter(str(output / "tensorboard")) as board:
+        step = int(classifier.contract.provenance.get("step", 0))
+        for name, value in scores.items():
+            board.add_scalar(f"{split}/{name}", value, step)
     with (output / "per_genre.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, fieldnames=list(rows[0]))
         table.writeheader()
         table.writerows(rows)
     _print(console, scores, intervals, rows, title=f"{split}: {len(targets)} posters, {hardware}")
-    console.print(f"written to {output}: metrics.json, per_genre.csv", highlight=False, soft_wrap=True)
+    console.print(f"written to {output}: metrics.json, per_genre.csv, tensorboard/", highlight=False, soft_wrap=True)
     return scores
 
 

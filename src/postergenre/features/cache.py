@@ -70,7 +70,7 @@ def _shape(network: PosterNetwork, data: PosterData) -> tuple[int, ...]:
 
 def _key(network: PosterNetwork, data: PosterData, hardware: Hardware) -> str:
     """Return what the features depend on: the pictures and their pixels, the prefix and its weights, the arithmetic."""
-    pixels = pixel_store([data.looks[i] for i in data.kept], data.preprocess, data.stores)
+    pixels = pixel_store(data.identity, len(data.kept), data.preprocess, data.stores)
     digest = sha256(json.dumps([FORMAT, pixels.path.name, str(hardware), repr(network.stages)]).encode())
     for name, value in network.frozen_state().items():
         digest.update(name.encode())
