@@ -22,7 +22,7 @@ test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 fast: .venv/installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """Plain posters whose colour is their genre, so that learning itself can be asserted with no download."""
 
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from postergenre.data.datamodule import DataConfig
 from postergenre.networks import ModelConfig
 from postergenre.preprocess import Preprocess
 from postergenre.training import TrainConfig, Trained, TrainerConfig, train
+
+# Small tensors are slower on several threads, and pytest -n brings processes of its own. Scripts under test inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(1)
 
 ROOT = Path(__file__).parents[1]
 COLOURS = ("Red", "Green", "Blue")

@@ -50,7 +50,7 @@ def features(folder: Path) -> list[Path]:
 @pytest.mark.parametrize(
     "augment",
     [
-        pytest.param(Augment(), id="plain"),
+        pytest.param(Augment(), id="plain", marks=pytest.mark.slow),
         pytest.param(Augment(flip=0.5, colour=0.2, views=2), id="two augmented views", marks=pytest.mark.slow),
     ],
 )

@@ -123,6 +123,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
         shutil.copyfile(self.best_model_path, tmp_path / f"{trainer.current_epoch}.ckpt")
 
     monkeypatch.setattr(Last, "on_train_epoch_end", save_and_keep)
+    monkeypatch.setattr("postergenre.training.callbacks.PACE", 0.0)
     uninterrupted = train(make_noisy())
     torch.rand(7)  # whatever happens between the two runs
     config = make_noisy()

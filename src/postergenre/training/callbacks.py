@@ -1,5 +1,6 @@
 """What happens beside the training steps: best and last checkpoint, a line per epoch, pictures for TensorBoard."""
 
+import math
 import shutil
 import time
 from pathlib import Path
@@ -18,6 +19,8 @@ from postergenre.data.datamodule import PosterData
 from postergenre.pictures import Answer, contact_sheet
 from postergenre.preprocess import open_picture
 
+PACE = 20.0
+"""Seconds between two last checkpoints, and between two sets of pictures, where epochs are shorter than that."""
 NUM_PICTURED = 16
 """Validation posters in the grid."""
 
@@ -48,11 +51,32 @@ class Best(ModelCheckpoint):
             super().load_state_dict(state_dict | moved)
 
 
+class Pace:
+    """Says yes to an epoch when the last yes was a while ago, or when the epoch is the last one."""
+
+    def __init__(self) -> None:
+        self.last_yes = -math.inf
+
+    def due(self, trainer: Trainer) -> bool:
+        """Return whether it is time again; epochs of a second need not all be written down."""
+        ending = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if not ending and time.monotonic() - self.last_yes < PACE:
+            return False
+        self.last_yes = time.monotonic()
+        return True
+
+
 class Last(ModelCheckpoint):
-    """Keeps ``last.ckpt`` after every epoch, where ``save_last=True`` would only write when the best one changes."""
+    """Keeps ``last.ckpt``, where ``save_last=True`` would only write when the best one changes."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(dirpath=folder, filename="last", enable_version_counter=False)
+        self.pace = Pace()
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.pace.due(trainer):
+            super().on_train_epoch_end(trainer, pl_module)
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -89,11 +113,12 @@ class Pictures(Callback):
 
     def __init__(self, data: PosterData) -> None:
         self.data = data
+        self.pace = Pace()
 
     @override
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         logger = next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
-        if logger is None or trainer.sanity_checking:
+        if logger is None or not self.pace.due(trainer):
             return
         assert isinstance(pl_module, PosterClassifier)
         logits, targets = pl_module.val_scores.gathered()
