@@ -59,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         data = poster_data(options, Preprocess(height=64, width=64), cache=scratch)
         paths = data.paths("train")[:count]
-        large = [enlarge(path, Path(scratch) / path.name) for path in paths]
+        large = [enlarge(path, Path(scratch) / "large" / path.name) for path in paths]
         rows = []
         for kind, files in (("as they are", paths), (f"short side {LARGE} px", large)):
             for size in (128, 224):
@@ -102,6 +102,7 @@ def enlarge(path: Path, target: Path) -> Path:
         size = (round(picture.width * scale), round(picture.height * scale))
         buffer = BytesIO()
         picture.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=90)
+    target.parent.mkdir(exist_ok=True)
     target.write_bytes(buffer.getvalue())
     return target
 

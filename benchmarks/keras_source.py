@@ -42,9 +42,9 @@ def main() -> None:
     size = int(rest[-1])
     if what == "decode":
         load(rest[0], size, 32)
-        start, count = time.process_time(), 4 * COUNT
-        load(rest[0], size, count)
-        print(count / (time.process_time() - start))
+        start = time.process_time()
+        images = load(rest[0], size, 2 * COUNT)
+        print(len(images) / (time.process_time() - start))
         return
     network = model(size)
     if what == "train":

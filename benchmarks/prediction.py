@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -48,7 +49,7 @@ def plain_torchvision(predictor: Predictor, paths: list[Path], size: int) -> Cal
         v2.Resize((size, size)), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True),
         v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
     ])  # fmt: skip
-    network = predictor.network
+    network = deepcopy(predictor.network)  # left as its author would have it: not channels last
     layers = torch.nn.Sequential(network.stages, network.pool, network.head).to(memory_format=torch.contiguous_format)
 
     def measure() -> float:

@@ -53,9 +53,11 @@ def ceiling(made: PosterClassifier, hardware: Hardware, batch_size: int, steps: 
     images = torch.randint(0, 256, (batch_size, 3, preprocess.height, preprocess.width), dtype=torch.uint8).to(device)
     targets = torch.randint(0, 2, (batch_size, len(made.contract.genres))).float().to(device)
 
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # as Trainer has it
+
     def measure() -> float:
         network = made.network.to(device).train()
-        optimizer = build_optimizer(network, made.optim)
+        optimizer = build_optimizer(network, made.optim, fused=device.type == "cuda")
         for step in range(steps + 2):
             if step == 2:
                 start = _now(device)

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -10,7 +11,6 @@ from postergenre.errors import ConfigError, DataError
 from postergenre.hardware import choose_hardware
 from postergenre.inference import PredictConfig, Predictor, predict
 from postergenre.inference.run import find_posters
-from postergenre.preprocess import open_picture
 from postergenre.training import Trained
 
 
@@ -61,10 +61,11 @@ def test_small_batches_answer_as_one_large_one(trained: Trained, posters: Path) 
 
 def test_prediction_equals_the_checkpoints_own_network(trained: Trained, posters: Path) -> None:
     network, contract = load_network(trained.best)
-    picture = open_picture(posters / "b yellow.jpg")
-    expected = network(contract.preprocess(picture)[None]).sigmoid()[0].tolist()
+    random = np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8)
+    Image.fromarray(random).save(posters / "large.jpg")  # decoded at reduced scale
+    expected = network(contract.preprocess.read(posters / "large.jpg")[None]).sigmoid()[0].tolist()
     predictor = Predictor.load(trained.best, choose_hardware("0", "32"))
-    (answer,) = predictor.predict([posters / "b yellow.jpg"])
+    (answer,) = predictor.predict([posters / "large.jpg"])
     assert answer.probabilities == pytest.approx(expected, abs=1e-6)
 
 
@@ -101,6 +102,17 @@ def test_posters_are_a_file_a_folder_or_a_glob(posters: Path) -> None:
     assert find_posters(str(posters / "a red.png")) == [posters / "a red.png"]
     assert [path.name for path in find_posters(str(posters))] == ["a red.png", "b yellow.jpg", "c grey.webp"]
     assert [path.name for path in find_posters(f"{posters}/[bc]*")] == ["b yellow.jpg", "c grey.webp"]
+
+
+def test_posters_of_one_name_in_two_folders_are_two_pictures(trained: Trained, posters: Path) -> None:
+    for folder in ("x", "y"):
+        (posters / folder).mkdir()
+        Image.new("RGB", (40, 60)).save(posters / folder / "1.jpg")
+    asked = config(trained, posters, annotate=True)
+    asked.posters = f"{posters}/*/1.jpg"
+    predict(asked)
+    written = sorted(path.name for path in (posters.parent / "out" / "annotated").iterdir())
+    assert written == ["1.jpg.png", "y_1.jpg.png"]
 
 
 def test_no_poster_at_all_says_what_posters_can_be(tmp_path: Path) -> None:

@@ -94,8 +94,8 @@ def test_posters_that_are_not_there_are_explained_in_one_line(tmp_path: Path) ->
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_gpu_that_is_not_there_is_told_with_what_to_write_instead(tmp_path: Path) -> None:
     done = run("train", "data=demo", "trainer.gpus=1", cwd=tmp_path, status=1)
-    assert done.stderr.startswith("error: gpus=1, but torch")
-    assert "finds no CUDA GPU here; write gpus=0 or gpus=auto" in done.stderr
+    assert done.stderr.startswith("error: trainer.gpus=1, but torch")
+    assert "finds no CUDA GPU here; write trainer.gpus=0 or trainer.gpus=auto" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

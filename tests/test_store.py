@@ -57,7 +57,7 @@ def test_an_interrupted_build_leaves_nothing_and_the_next_one_is_whole(tmp_path:
     with pytest.raises(KeyboardInterrupt):
         store(tmp_path).write(broken(), limit=1)
     assert not store(tmp_path).complete
-    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".lock"}
     store(tmp_path).write(chunks(), limit=1)
     assert torch.equal(store(tmp_path).read(range(10)), RECORDS)
 
@@ -142,8 +142,10 @@ def test_a_store_deleted_while_it_is_read_is_read_to_the_end(tmp_path: Path) -> 
 def test_a_store_cut_short_is_neither_complete_nor_read(tmp_path: Path) -> None:
     written = store(tmp_path)
     written.write(chunks(), limit=1)
+    written.read([0])
     os.truncate(written.path, 100)
     assert not written.complete
+    assert not store(tmp_path).open()
     with pytest.raises(DataError, match=r"a.rows was cut short while it was read"):
         written.read([9])
 
@@ -155,7 +157,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
 
     with pytest.raises(CacheError, match=r"cannot write .*a.rows: No space left on device"):
         store(tmp_path).write(full(), limit=1)
-    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".lock"}
 
 
 def data(root: Path, cache: Path, **settings: object) -> PosterData:

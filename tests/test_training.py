@@ -113,8 +113,9 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
-    make_noisy: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_noisy: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     save = Last.on_train_epoch_end
 
@@ -124,9 +125,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
 
     monkeypatch.setattr(Last, "on_train_epoch_end", save_and_keep)
     monkeypatch.setattr("postergenre.training.callbacks.PACE", 0.0)
-    uninterrupted = train(make_noisy())
+    config = make_noisy()
+    config.data.workers = workers
+    uninterrupted = train(config)
     torch.rand(7)  # whatever happens between the two runs
     config = make_noisy()
+    config.data.workers = workers
     config.resume, config.output_dir = str(tmp_path / "1.ckpt"), str(tmp_path / "resumed")
     resumed = train(config)
     assert (tmp_path / "3.ckpt").is_file()
@@ -192,6 +196,21 @@ def test_a_run_resumed_with_another_seed_keeps_the_features_of_its_own_frozen_la
     assert len(list((tmp_path / "cache" / "stores").glob("features-*.rows"))) == 1
     before, after = (read_checkpoint(run.last)[1].provenance["val"]["bce"] for run in (first, resumed))
     assert after < before
+
+
+@pytest.mark.slow
+def test_a_moved_run_goes_on_with_its_best_and_keeps_its_metrics(colour_config: MakeConfig, tmp_path: Path) -> None:
+    config = colour_config()
+    config.trainer.max_epochs = 2
+    first = train(config)
+    shutil.move(first.best.parents[1], tmp_path / "moved")
+    config.resume, config.output_dir = str(tmp_path / "moved" / "checkpoints" / "last.ckpt"), str(tmp_path / "goes on")
+    config.trainer.max_epochs, config.optim.lr = 3, 3.0
+    assert train(config).score >= first.score
+    config.resume, config.output_dir = str(tmp_path / "moved" / "checkpoints" / "last.ckpt"), str(tmp_path / "moved")
+    config.trainer.max_epochs = 3
+    train(config)
+    assert len(pd.read_csv(tmp_path / "moved" / "metrics_until_epoch_2.csv")["val/map"].dropna()) == 2
 
 
 @pytest.mark.slow
@@ -290,9 +309,10 @@ def test_a_compiled_network_leaves_a_checkpoint_like_any_other(colour_config: Ma
 
 
 @pytest.mark.gpu
-def test_a_gpu_learns_in_mixed_precision(colour_config: MakeConfig) -> None:
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_a_gpu_learns_in_mixed_precision(colour_config: MakeConfig, clip: float) -> None:
     config = colour_config()
-    config.trainer.gpus, config.trainer.precision = "1", "auto"
+    config.trainer.gpus, config.trainer.precision, config.trainer.gradient_clip_val = "1", "auto", clip
     trained = train(config)
     assert trained.score > 0.97
     assert "mixed" in read_checkpoint(trained.best)[1].provenance["hardware"]

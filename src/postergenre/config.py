@@ -5,6 +5,7 @@ Only this room and ``scripts/`` know Hydra.
 
 import csv
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,7 +85,7 @@ class SweepTable(Callback):
         console.print(table)
         console.print(f"all settings and scores: {folder / 'sweep.csv'}", markup=False, highlight=False, soft_wrap=True)
         if rows and rows[0]["status"] == "finished":
-            overrides = " ".join(f"'{o}'" if " " in o else o for o in _overrides(folder / str(rows[0]["run"])))
+            overrides = shlex.join(_overrides(folder / str(rows[0]["run"])))
             console.print(
                 f"the best again: python scripts/{config.hydra.job.name}.py {overrides}",
                 markup=False,

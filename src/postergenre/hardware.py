@@ -31,13 +31,14 @@ class Hardware:
         return f"{name}, {'float32' if self.precision == '32' else f'mixed {self.precision}'}"
 
 
-def choose_hardware(gpus: str | int, precision: str) -> Hardware:
+def choose_hardware(gpus: str | int, precision: str, *, prefix: str = "") -> Hardware:
     """Return what to compute on.
 
     Args:
         gpus: ``auto`` (a CUDA GPU where there is one), ``0`` (the CPU) or ``1``.
         precision: ``auto``, ``32``, ``bf16`` or ``16``. ``auto`` is mixed precision on CUDA (bf16 where the GPU has it,
             else fp16), bf16 on a CPU that multiplies it natively, else float32.
+        prefix: What stands before the names of the two settings where the user writes them.
 
     Raises:
         ConfigError: This machine has no such device or arithmetic.
@@ -45,21 +46,21 @@ def choose_hardware(gpus: str | int, precision: str) -> Hardware:
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     wanted = str(gpus)
     if wanted != "auto" and not wanted.isdecimal():
-        raise ConfigError(f"gpus takes auto, 0 or a number of GPUs, not {gpus!r}")
+        raise ConfigError(f"{prefix}gpus takes auto, 0 or a number of GPUs, not {gpus!r}")
     if wanted != "auto" and int(wanted) > found:
         raise ConfigError(
-            f"gpus={wanted}, but torch {torch.__version__} finds {found or 'no'} CUDA GPU{'s' if found > 1 else ''} "
-            f"here; write gpus={found} or gpus=auto"
+            f"{prefix}gpus={wanted}, but torch {torch.__version__} finds {found or 'no'} CUDA "
+            f"GPU{'s' if found > 1 else ''} here; write {prefix}gpus={found} or {prefix}gpus=auto"
         )
     if wanted not in ("auto", "0", "1"):
-        raise ConfigError(f"gpus={wanted}: training on several GPUs is not there yet; write gpus=1")
+        raise ConfigError(f"{prefix}gpus={wanted}: several GPUs cannot be used yet; write {prefix}gpus=1")
     if precision not in PRECISIONS:
-        raise ConfigError(f"no precision {precision!r}; known: {', '.join(PRECISIONS)}")
+        raise ConfigError(f"no {prefix}precision {precision!r}; known: {', '.join(PRECISIONS)}")
     device = torch.device("cpu" if wanted == "0" or not found else "cuda")
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is left
     if device.type == "cpu" and precision == "16":
-        raise ConfigError("precision=16 needs a CUDA GPU; on a CPU write precision=bf16, 32 or auto")
+        raise ConfigError(f"{prefix}precision=16 needs a CUDA GPU; on a CPU write {prefix}precision=bf16, 32 or auto")
     if precision == "auto":
         if device.type == "cuda":
             precision = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "16"

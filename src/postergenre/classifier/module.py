@@ -67,18 +67,20 @@ class PosterClassifier(LightningModule):
         # Looking at the loss lets a GPU run dry, so there it is looked at now and then, and before anything is saved.
         look = self.device.type == "cpu" or batch_idx % LOOK_EVERY == 0 or self.trainer.is_last_batch
         if look and not torch.isfinite(loss):
-            raise ConfigError(
-                f"the loss became {loss.item()} at step {self.global_step}: lower optim.lr, or train with "
-                "trainer.precision=32; the checkpoints of earlier epochs are unharmed"
-            )
+            raise self._diverged(f"the loss became {loss.item()}")
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, targets, _ = batch
         self.val_scores.update(self(images), targets)
 
+    def on_validation_epoch_start(self) -> None:
+        self.val_scores.reset()  # not at the end: callbacks look at what was answered
+
     def on_validation_epoch_end(self) -> None:
         logits, targets = self.val_scores.gathered()
+        if not bool(logits.isfinite().all()):  # before a checkpoint is saved
+            raise self._diverged("the network answers with numbers that are none")
         if self.trainer.state.fn == "fit":  # scoring a checkpoint must not change what it says
             self.contract.thresholds = fit_thresholds(logits.sigmoid().cpu(), targets.cpu()).tolist()
         scores = self.scores(logits, targets)
@@ -90,7 +92,6 @@ class PosterClassifier(LightningModule):
                 "step": self.global_step,
                 "val": {name: float(value) for name, value in scores.items()},
             }
-        self.val_scores.reset()
 
     def scores(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return the protocol's scores of ``logits (N,G)``, those at the contract's thresholds included."""
@@ -98,8 +99,15 @@ class PosterClassifier(LightningModule):
         priors, headline = self.val_scores.priors, self.val_scores.headline
         return score(logits, targets, priors=priors, headline=headline, thresholds=thresholds)
 
+    def _diverged(self, what: str) -> ConfigError:
+        return ConfigError(
+            f"{what} at step {self.global_step}: lower optim.lr, or train with trainer.precision=32; "
+            "the checkpoints of earlier epochs are unharmed"
+        )
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        fused = self.device.type == "cuda" and self.trainer.precision != "16-mixed"
+        mixed, clipped = "mixed" in str(self.trainer.precision), bool(self.trainer.gradient_clip_val)
+        fused = self.device.type == "cuda" and self.trainer.precision != "16-mixed" and not (mixed and clipped)
         optimizer = build_optimizer(self.network, self.optim, fused=fused)
         schedule = build_schedule(optimizer, self.optim, num_steps=int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -109,7 +117,7 @@ class PosterClassifier(LightningModule):
         # Sample order and augmentation follow from the seed and the epoch; only dropout draws from these.
         checkpoint["rng"] = {
             "cpu": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -118,6 +126,6 @@ class PosterClassifier(LightningModule):
     def on_train_start(self) -> None:
         if self._rng is not None:  # as late as can be: building loaders draws numbers too
             torch.set_rng_state(self._rng["cpu"])
-            if self._rng["cuda"] and torch.cuda.is_available():
-                torch.cuda.set_rng_state_all(self._rng["cuda"])
+            if self._rng["cuda"] is not None and self.device.type == "cuda":
+                torch.cuda.set_rng_state(self._rng["cuda"], self.device)
             self._rng = None

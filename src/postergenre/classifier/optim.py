@@ -58,7 +58,7 @@ def build_optimizer(network: PosterNetwork, config: OptimConfig, *, fused: bool 
     Args:
         network: Whose weights change.
         config: How.
-        fused: Let one CUDA kernel do the whole step; not with gradient scaling (fp16), whose clipping it prevents.
+        fused: Let one CUDA kernel do the whole step. Lightning then cannot clip gradients in mixed precision.
     """
     backbone = [p for stage in network.stage_parameters().values() for p in stage]
     groups = [
@@ -67,7 +67,7 @@ def build_optimizer(network: PosterNetwork, config: OptimConfig, *, fused: bool 
     ]
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
     first, second = config.betas
-    return kind(groups, lr=config.lr, betas=(first, second), weight_decay=config.weight_decay, fused=fused)
+    return kind(groups, lr=config.lr, betas=(first, second), weight_decay=config.weight_decay, fused=fused or None)
 
 
 def _groups(name: str, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> list[dict[str, object]]:

@@ -108,6 +108,10 @@ class PosterData(LightningDataModule):
         self.manifest: Manifest | None = None
         self.features: Features | None = None
         """What a frozen prefix makes of the posters, to be fed to the rest of the network instead of images."""
+        self.first_epoch = 0
+        """Where a resumed run goes on: loader workers fetch ahead before Lightning tells a sampler its epoch."""
+        self.pin_memory = False
+        """Whether batches lie in memory that a GPU copies from while it computes."""
         self.notes: list[str] = []
         """What was left out and why, a sentence each."""
         self.bad: list[tuple[Path, str]] = []
@@ -223,11 +227,11 @@ class PosterData(LightningDataModule):
         return DataLoader(
             dataset,
             batch_size=self.config.batch_size,
-            sampler=Order(len(dataset), shuffle=train, seed=self.seed),
+            sampler=Order(len(dataset), shuffle=train, seed=self.seed, epoch=self.first_epoch if train else 0),
             collate_fn=as_it_is,
             num_workers=workers,
             persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self.pin_memory,
             generator=torch.Generator().manual_seed(self.seed),  # else each epoch draws from the global state
         )
 
@@ -250,7 +254,7 @@ class PosterData(LightningDataModule):
                 store.write(decoded(files, self.preprocess), limit=self.config.cache_limit)
             except CacheError as problem:
                 self.notes.append(f"pixels are not kept, posters are decoded in every epoch: {problem}")
-        return store if store.complete else DecodedPosters(files, self.preprocess)
+        return store if store.open() else DecodedPosters(files, self.preprocess)
 
     @property
     def stores(self) -> Path:

@@ -84,11 +84,11 @@ def as_it_is(batch: Any) -> Batch:
 class Order(Sampler[Draw]):
     """Every row once an epoch: shuffled by (seed, epoch), or in order. Lightning calls ``set_epoch``."""
 
-    def __init__(self, num_rows: int, *, shuffle: bool, seed: int = 0) -> None:
+    def __init__(self, num_rows: int, *, shuffle: bool, seed: int = 0, epoch: int = 0) -> None:
         self.num_rows = num_rows
         self.shuffle = shuffle
         self.seed = seed
-        self.epoch = 0
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return self.num_rows

@@ -1,7 +1,9 @@
 """Records of one size in one file: written whole or not at all, read by row, shared by every run that asks for them."""
 
 import os
+import platform
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from torch import Tensor
 from postergenre.errors import CacheError, DataError
 
 GIGABYTE = 1_000_000_000
+HOST = platform.node().split(".")[0] or "here"
 
 
 class RowStore:
@@ -38,10 +41,23 @@ class RowStore:
         """Whether the file is there, whole."""
         return self.path.is_file() and self.path.stat().st_size == self.num_bytes
 
+    def open(self) -> bool:
+        """Hold on to the file, if it is there, whole: whoever deletes it now only makes room for later.
+
+        Returns:
+            Whether it is there.
+        """
+        if self._file is None and self.complete:
+            with suppress(FileNotFoundError):
+                self._file = os.open(self.path, os.O_RDONLY)
+                os.utime(self.path)  # used just now
+        return self._file is not None
+
     def read(self, rows: Sequence[int]) -> Tensor:
         """Return the records of ``rows``: ``(B, *shape)``."""
-        if self._file is None:
-            self._file = os.open(self.path, os.O_RDONLY)
+        if self._file is None and not self.open():
+            raise DataError(f"{self.path} is gone; start again, and it is made anew")
+        assert self._file is not None
         records = torch.empty((len(rows), *self.shape), dtype=self.dtype)
         buffer = records.view(len(rows), -1).view(torch.uint8).numpy()
         for place, row in enumerate(rows):
@@ -66,14 +82,14 @@ class RowStore:
         """
         if self.num_bytes > limit * GIGABYTE:
             raise CacheError(f"{self.num_bytes / GIGABYTE:.1f} GB would be more than data.cache_limit={limit:g} GB")
-        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}.draft")
+        draft = self.path.with_name(f"{self.path.name}.{HOST}.{os.getpid()}.draft")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self.path.with_suffix(".lock")):
-                if self.complete:
-                    os.utime(self.path)  # used just now
+                if self.open():
                     return
-                _make_room(self.path.parent, self.num_bytes, limit * GIGABYTE)
+                with FileLock(self.path.parent / "room.lock"):
+                    _make_room(self.path.parent, self.num_bytes, limit * GIGABYTE)
                 with draft.open("wb") as file:
                     for chunk in chunks:
                         assert chunk.shape[1:] == self.shape
@@ -99,11 +115,11 @@ class RowStore:
 
 def _make_room(folder: Path, needed: int, limit: float) -> None:
     """Delete drafts of dead processes, then the least recently used stores, until ``needed`` bytes fit in ``limit``."""
-    for draft in folder.glob("*.draft"):
+    for draft in folder.glob(f"*.{HOST}.*.draft"):  # other machines may share the folder, but not our processes
         if not _runs(int(draft.suffixes[-2][1:])):
             draft.unlink(missing_ok=True)
     stores = sorted(folder.glob("*.rows"), key=lambda path: path.stat().st_mtime)
-    held = sum(path.stat().st_size for path in stores)
+    held = sum(path.stat().st_size for path in [*stores, *folder.glob("*.draft")])
     for path in stores:
         if held + needed <= limit:
             return

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from postergenre.classifier.contract import Contract
 from postergenre.classifier.module import PosterClassifier
 from postergenre.data.datamodule import DataConfig, PosterData
 from postergenre.data.manifest import SPLITS
-from postergenre.errors import CheckpointError, ConfigError
+from postergenre.errors import CheckpointError, ConfigError, DataError
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.metrics import bootstrap_intervals, genre_table
 
@@ -67,7 +68,7 @@ class EvaluateConfig:
     gpus: str = "auto"
     """``auto`` (a CUDA GPU where there is one), ``0`` (the CPU) or ``1``."""
     precision: str = "auto"
-    """``auto``, ``32``, ``bf16`` or ``16``."""
+    """``32``, ``bf16`` or ``16``; ``auto`` is that of training, where this machine has it."""
     num_resamples: int = 1000
     """Bootstrap resamples behind each interval."""
     output_dir: str = "outputs/evaluate"
@@ -89,8 +90,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         PosterGenreError: The checkpoint or its posters cannot be used, or the posters are not those of training.
     """
     console = Console()
-    hardware = choose_hardware(config.gpus, config.precision)
     classifier = PosterClassifier.from_checkpoint(config.checkpoint)
+    hardware = _hardware(config, classifier.contract)
     data = _data(classifier.contract, config.data)
     split = _split(data, config.split)
     if split == "val" and config.split == "auto":
@@ -129,6 +130,13 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     return scores
 
 
+def _hardware(config: EvaluateConfig, contract: Contract) -> Hardware:
+    if config.precision == "auto":
+        with suppress(ConfigError):
+            return choose_hardware(config.gpus, contract.provenance.get("precision", "auto"))
+    return choose_hardware(config.gpus, config.precision)
+
+
 def _data(contract: Contract, place: Place) -> PosterData:
     settings: dict[str, Any] = {f.name: contract.data[f.name] for f in fields(DataConfig) if f.name in contract.data}
     for setting in fields(place):
@@ -136,7 +144,10 @@ def _data(contract: Contract, place: Place) -> PosterData:
             settings[setting.name] = value
     data = PosterData(DataConfig(**settings), contract.preprocess)
     data.prepare_data()
-    data.setup()
+    try:
+        data.setup()
+    except DataError as error:
+        raise DataError(f"the posters of training cannot be used any more: {error}") from None
     if data.genres != contract.genres:
         raise CheckpointError(
             f"the posters have other genres ({', '.join(data.genres)}) than the checkpoint "
@@ -164,6 +175,7 @@ def _split(data: PosterData, wanted: str) -> str:
 def _run(classifier: PosterClassifier, data: PosterData, split: str, hardware: Hardware) -> tuple[Tensor, Tensor]:
     """Return ``logits (N,G)`` and ``targets (N,G)`` of a split."""
     device = hardware.device
+    data.pin_memory = device.type == "cuda"
     classifier.to(device).eval()
     with torch.inference_mode(), hardware.autocast():
         for images, targets, _ in data.loader(split):

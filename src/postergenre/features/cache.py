@@ -51,7 +51,7 @@ def keep_features(network: PosterNetwork, data: PosterData, hardware: Hardware) 
             data.images(write=True)  # before room is made for what is computed from them
         for view, store in stores.items():
             store.write(_computed(network, data, hardware, view=view), limit=data.config.cache_limit)
-        if not all(store.complete for store in stores.values()):
+        if not all(store.open() for store in stores.values()):
             raise CacheError("another run needed the room")
     except CacheError as problem:
         data.notes.append(f"features are not kept, the frozen layers run in every step: {problem}")

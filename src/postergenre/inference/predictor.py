@@ -15,7 +15,6 @@ from postergenre.classifier.contract import Contract, load_network
 from postergenre.errors import PictureError
 from postergenre.hardware import Hardware
 from postergenre.networks import PosterNetwork
-from postergenre.preprocess import open_picture
 
 T = TypeVar("T")
 
@@ -68,7 +67,7 @@ class Predictor:
 
     def _read(self, path: Path) -> tuple[Tensor | None, str]:
         try:
-            return self.contract.preprocess(open_picture(path)), ""
+            return self.contract.preprocess.read(path), ""
         except PictureError as error:
             return None, str(error)
 

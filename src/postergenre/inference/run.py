@@ -107,7 +107,8 @@ def find_posters(posters: str) -> list[Path]:
     if place.is_file():
         return [place]
     if place.is_dir():
-        paths = [path for path in sorted(place.iterdir()) if path.suffix.lower() in Image.registered_extensions()]
+        readable = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+        paths = [path for path in sorted(place.iterdir()) if path.suffix.lower() in readable]
     else:
         paths = sorted(Path(name) for name in glob.glob(str(place), recursive=True) if Path(name).is_file())
     if not paths:
@@ -128,4 +129,7 @@ def _annotate(prediction: Prediction, predictor: Predictor, folder: Path) -> Non
         for genre, probability in contract.genres.top(prediction.probabilities, NUM_BARS)
     ]
     picture = annotate(open_picture(prediction.path), answers, title=prediction.path.stem)
-    picture.save(folder / f"{prediction.path.name}.png")  # the whole name: a.jpg and a.png are two posters
+    name = f"{prediction.path.name}.png"  # the whole name: a.jpg and a.png are two posters
+    while (folder / name).exists():
+        name = f"{prediction.path.parent.name}_{name}"  # and so are a/1.jpg and b/1.jpg
+    picture.save(folder / name)

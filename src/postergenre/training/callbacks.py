@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from rich.console import Console
 from typing_extensions import override
@@ -28,12 +28,15 @@ NUM_PICTURED = 16
 class Best(ModelCheckpoint):
     """Keeps ``best.ckpt``, the highest ``val/map``; resuming into another folder brings the best one so far along."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, resume: str | None = None) -> None:
         super().__init__(dirpath=folder, filename="best", monitor="val/map", mode="max", enable_version_counter=False)
+        self.resume = resume
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         before = Path(state_dict["best_model_path"])
+        if not before.is_file() and self.resume:
+            before = Path(self.resume).with_name("best.ckpt")  # its folder was moved
         if before.is_file():
             assert self.dirpath is not None
             best = Path(self.dirpath) / before.name
@@ -49,6 +52,17 @@ class Best(ModelCheckpoint):
                 "kth_value": score,
             }
             super().load_state_dict(state_dict | moved)
+
+
+class Patience(EarlyStopping):
+    """Stops when ``val/map`` no longer rises; a resumed run has the patience it is given, not the one it had."""
+
+    def __init__(self, patience: int) -> None:
+        super().__init__(monitor="val/map", mode="max", patience=patience)
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict | {"patience": self.patience})
 
 
 class Pace:
@@ -116,7 +130,7 @@ class Pictures(Callback):
         self.pace = Pace()
 
     @override
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         logger = next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
         if logger is None or not self.pace.due(trainer):
             return

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer, seed_everything
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, RichProgressBar
+from pytorch_lightning.callbacks import LearningRateMonitor, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 
@@ -26,7 +26,7 @@ from postergenre.errors import CheckpointError
 from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.networks import build_network
-from postergenre.training.callbacks import Best, EpochLine, Last, Pictures
+from postergenre.training.callbacks import Best, EpochLine, Last, Patience, Pictures
 from postergenre.training.config import TrainConfig, TrainerConfig
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -55,9 +55,10 @@ def train(config: TrainConfig) -> Trained:
     console = Console()
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
-    hardware = choose_hardware(config.trainer.gpus, config.trainer.precision)
+    hardware = choose_hardware(config.trainer.gpus, config.trainer.precision, prefix="trainer.")
     seed_everything(config.seed, verbose=False)
     data = PosterData(config.data, config.preprocess, augment=config.augment, seed=config.seed)
+    data.pin_memory = hardware.device.type == "cuda"
     data.prepare_data()
     data.setup()
     data.write_tables(output)
@@ -65,6 +66,7 @@ def train(config: TrainConfig) -> Trained:
     if config.resume:
         checkpoint, before = read_checkpoint(config.resume)
         _check_resumable(config.resume, before, classifier.contract)
+        data.first_epoch = int(checkpoint["epoch"]) + 1
         classifier.load_state_dict(checkpoint["state_dict"])  # Lightning does so too, but features come first
     if not keep_features(classifier.network, data, hardware):
         data.images(write=True)
@@ -74,10 +76,14 @@ def train(config: TrainConfig) -> Trained:
     for note in data.notes:
         console.print(f"note: {note}", highlight=False)
     console.print(_summary(config, data, classifier, hardware), highlight=False)
-    best, last = Best(output / "checkpoints"), Last(output / "checkpoints")
+    best, last = Best(output / "checkpoints", resume=config.resume), Last(output / "checkpoints")
+    if (metrics := output / "metrics.csv").exists():  # a run that goes on in its own folder
+        metrics.rename(output / f"metrics_until_epoch_{data.first_epoch}.csv")
     with quiet_lightning():
         trainer = build_trainer(config.trainer, hardware, output, [best, last, Pictures(data)], console)
         trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
+    if not best.best_model_path:
+        raise CheckpointError(f"nothing was left to train after {config.resume}; raise trainer.max_epochs")
     _, contract = read_checkpoint(best.best_model_path)
     scores: dict[str, float] = contract.provenance["val"]
     (output / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
@@ -105,7 +111,7 @@ def build_trainer(
     """Return Lightning's Trainer: ``gpus`` becomes its accelerator and devices, ``precision`` its mixed precision."""
     callbacks = [*callbacks, LearningRateMonitor(logging_interval="step")]
     if config.patience:
-        callbacks.append(EarlyStopping(monitor="val/map", mode="max", patience=config.patience))
+        callbacks.append(Patience(config.patience))
     callbacks.append(RichProgressBar() if console.is_terminal else EpochLine(console))
     return Trainer(
         accelerator=hardware.device.type if hardware.device.type == "cpu" else "gpu",
