@@ -28,6 +28,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--smoke", action="store_true", help="smallest size: shows that it runs, measures nothing")
     parser.add_argument("--record", action="store_true", help="append the table to benchmarks/RESULTS.md")
     parser.add_argument("--keras", help="a python that has TensorFlow, to measure the source project beside ours")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     return parser
 
 

@@ -89,6 +89,17 @@ def end_to_end(
     return measure
 
 
+def loader_alone(data: PosterData) -> Callable[[], float]:
+    """Return a measure of pictures per second of a warm epoch's batches, with no network behind them."""
+
+    def measure() -> float:
+        start = time.perf_counter()
+        seen = sum(len(batch.rows) for batch in data.train_dataloader())
+        return seen / (time.perf_counter() - start)
+
+    return measure
+
+
 def _now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
@@ -105,7 +116,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for size in [32] if options.smoke else options.sizes:
             model = ModelConfig(weights="none") if not options.smoke else ModelConfig(library="tiny", weights="none")
-            batch_size, rounds = (4, 1) if options.smoke else (32, 3)
+            batch_size, rounds = (4, 1) if options.smoke else (32, options.rounds)
             steps = 2 if options.smoke else 100 if cuda else 6 if size < 200 else 3
             data = poster_data(options, Preprocess(height=size, width=size), cache=scratch, batch_size=batch_size)
             data.images(write=True)
@@ -114,13 +125,15 @@ def main() -> None:
                 "ceiling": ceiling(made, hardware, batch_size, steps),
                 "end to end": end_to_end(made, data, hardware, batch_size, steps, Path(scratch)),
             }
+            sides["loader alone"] = loader_alone(data)
             if options.keras and not options.smoke:
                 sides["Keras train_on_batch"] = lambda size=size: keras(options, "train", str(size))  # type: ignore[misc]
             figures = alternated(sides, rounds)
             base = sorted(figures["ceiling"])[rounds // 2]
             for name, values in figures.items():
                 rate = sorted(values)[rounds // 2]
-                flops = f"{rate * 6 * VGG19_MACS[size] / 1e12:.2f}" if size in VGG19_MACS else ""
+                counts = size in VGG19_MACS and name != "loader alone"
+                flops = f"{rate * 6 * VGG19_MACS[size] / 1e12:.2f}" if counts else ""
                 rows.append([f"{size} px", name, spread(values), f"{rate / base:.3f}", flops])
     note = f"VGG19, batch {batch_size}, {hardware}; {rounds} rounds in turn, after warm-up."
     report(
