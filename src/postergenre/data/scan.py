@@ -93,13 +93,15 @@ def _write(store: Path, looks: Iterable[Look]) -> None:
     draft = store.with_name(f"{store.name}.{os.getpid()}")
     with suppress(OSError):  # a full or read-only disk: what was learnt can be learnt again
         store.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text("".join(json.dumps(asdict(look)) + "\n" for look in looks))
+        with draft.open("w") as file:
+            file.writelines(json.dumps(asdict(look)) + "\n" for look in looks)
         draft.replace(store)  # a reader sees the old file or the new one, never a part
 
 
 def _read(store: Path) -> dict[str, Look]:
     try:
-        looks = [Look(**json.loads(line)) for line in store.read_text().splitlines()]
+        with store.open() as lines:  # line by line: the whole text would be the peak of a large run's memory
+            looks = [Look(**json.loads(line)) for line in lines]
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError):  # written by another version: what it says can be learnt again
