@@ -78,7 +78,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], Contract]:
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}; training writes them to outputs/train/*/checkpoints/")
     try:
-        checkpoint = read_torch(path)
+        checkpoint = read_torch(path, mmap=True)  # what the optimiser remembers is twice the weights
     except ValueError as error:
         raise CheckpointError(f"{path} is not a checkpoint that can be used: {error}") from None
     if not (isinstance(checkpoint, dict) and isinstance(checkpoint.get(KEY), dict)):
@@ -102,7 +102,7 @@ def load_network(path: str | Path) -> tuple[PosterNetwork, Contract]:
     )
     prefix = "network."
     state: dict[str, Tensor] = {
-        name.removeprefix(prefix): value
+        name.removeprefix(prefix): value.clone()  # the file may be overwritten by the run that wrote it
         for name, value in checkpoint.get("state_dict", {}).items()
         if name.startswith(prefix)
     }

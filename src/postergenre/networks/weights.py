@@ -5,6 +5,7 @@ import re
 import warnings
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError
@@ -33,8 +34,12 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
 
 
-def read_torch(path: Path) -> Any:
+def read_torch(path: Path, *, mmap: bool = False) -> Any:
     """Return what ``torch.save`` wrote, on the CPU, if it is tensors and plain data; nothing in it is run.
+
+    Args:
+        path: The file.
+        mmap: Read a tensor only when it is used, where the format (that of torch 1.6 and later) allows it.
 
     Raises:
         ValueError: It is cut short, is no such file, or asks for code.
@@ -42,7 +47,7 @@ def read_torch(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's doubts about files that are then read, or refused, below
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and is_zipfile(path))
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         what = f"it asks for {asked[1]}" if asked else "it holds more than tensors and plain data"
