@@ -257,3 +257,21 @@ def test_an_unknown_resize_is_refused_with_the_known_ones() -> None:
 def test_an_impossible_size_is_refused(height: int, width: int) -> None:
     with pytest.raises(ConfigError, match=rf"must lie in 8 … 4096, not {height} x {width}"):
         Preprocess(height=height, width=width)
+
+
+def test_a_plain_jpeg_is_read_faster_to_the_very_same_pixels(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (50, 34, 3), dtype=np.uint8)
+    for mode in ("RGB", "L"):
+        Image.fromarray(noise).convert(mode).save(tmp_path / "a.jpg", quality=80)
+        for resize in ("stretch", "letterbox", "crop"):
+            preprocess = Preprocess(height=40, width=30, resize=resize)
+            assert torch.equal(preprocess.read(tmp_path / "a.jpg"), preprocess(open_picture(tmp_path / "a.jpg")))
+
+
+def test_a_turned_jpeg_is_read_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.full((50, 34, 3), 99, np.uint8)).save(tmp_path / "a.jpg", exif=exif)
+    preprocess = Preprocess(height=40, width=40, resize="letterbox")
+    assert torch.equal(preprocess.read(tmp_path / "a.jpg"), preprocess(open_picture(tmp_path / "a.jpg")))
+    assert int(preprocess.read(tmp_path / "a.jpg")[0, 0].max()) == 0  # turned it is wide: bars above and below
