@@ -49,7 +49,7 @@ def plain_torchvision(predictor: Predictor, paths: list[Path], size: int) -> Cal
         v2.Resize((size, size)), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True),
         v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
     ])  # fmt: skip
-    network = deepcopy(predictor.network)  # left as its author would have it: not channels last
+    network = deepcopy(predictor.members[0][0])  # left as its author would have it: not channels last
     layers = torch.nn.Sequential(network.stages, network.pool, network.head).to(memory_format=torch.contiguous_format)
 
     def measure() -> float:
@@ -77,7 +77,7 @@ def main() -> None:
             paths = data.paths("train")[:count]
             made = classifier(data, model)
             made.network.eval()
-            predictor = Predictor(made.network, made.contract, hardware)
+            predictor = Predictor([(made.network, made.contract)], hardware)
             predictor.probabilities(torch.zeros(BATCH, 3, size, size, dtype=torch.uint8))
             sides = {
                 "network alone": network_alone(predictor, count),

@@ -5,6 +5,7 @@ where torchmetrics would count it as 0, and ``num_genres`` tells how many counte
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +92,7 @@ def score(
         "bce": functional.binary_cross_entropy_with_logits(logits, targets),
         "bce_prior": functional.binary_cross_entropy(priors.clamp(1e-7, 1 - 1e-7).expand_as(targets), targets),
         "ece": binary_calibration_error(probabilities.flatten(), truth.flatten(), n_bins=NUM_BINS, norm="l1"),
+        "ece_genres": calibration_errors(probabilities, truth)[headline & present].mean(),
         "accuracy": ((probabilities >= 0.5) == (truth > 0)).float().mean(),
         "accuracy_prior": 1 - ((priors > 0.5) != (truth > 0)).float().mean(),
         **_top(logits, targets),
@@ -110,6 +112,43 @@ def average_precision(scores: Tensor, targets: Tensor) -> Tensor:
     for genre in targets.any(dim=0).nonzero().flatten():
         result[genre] = binary_average_precision(_ranks(scores[:, genre]), targets[:, genre].int())
     return result
+
+
+def calibration_errors(probabilities: Tensor, truth: Tensor) -> Tensor:
+    """Return the ``(G,)`` expected calibration errors of ``probabilities (N,G)``, one genre at a time."""
+    return torch.stack(
+        [
+            binary_calibration_error(p.contiguous(), t.contiguous(), n_bins=NUM_BINS, norm="l1")
+            for p, t in zip(probabilities.T, truth.int().T, strict=True)
+        ]
+    )
+
+
+def constant_scores(targets: Tensor, *, priors: Tensor, headline: Tensor) -> dict[str, float]:
+    """Return what the best answer that looks at no poster scores, under the names of ``score``.
+
+    Probabilities are the shares of the genres among the training posters. Decisions at 0.5 follow from them; the
+    baseline of tuned decisions gives every poster the k most frequent genres, with the k that is best for the score.
+
+    Args:
+        targets: ``(N,G)``.
+        priors: ``(G,)`` share of each genre among the training posters.
+        headline: ``(G,)`` bool, the genres that count in ``map``.
+    """
+    truth = targets.int()
+    present = truth.any(dim=0)
+    logits = torch.logit(priors, eps=1e-7).expand_as(targets)
+    # Equal scores say nothing about order: average precision is then the share of the positives, AUROC one half.
+    found = {name: float(value) for name, value in score(logits, targets, priors=priors, headline=headline).items()}
+    frequent = priors.argsort(descending=True)
+    tuned: dict[str, float] = {}
+    for k in range(1, len(priors) + 1):
+        always = torch.zeros_like(priors)
+        always[frequent[:k]] = 1
+        for name, value in _decisions(always.expand_as(targets), truth, present, 0.5, "_tuned").items():
+            best = min if name.startswith("hamming") else max
+            tuned[name] = best(float(value), tuned.get(name, float(value)))
+    return {name: value for name, value in (found | tuned).items() if not name.endswith("_prior")}
 
 
 def _auroc(scores: Tensor, truth: Tensor) -> Tensor:
@@ -171,21 +210,88 @@ def bootstrap_intervals(
         seed: Of the draws.
         level: Share of the resamples that the interval holds.
     """
+    values = _resampled(logits, targets, headline=headline, num_resamples=num_resamples, seed=seed)
+    return {name: _interval(_centred(resampled)[1], level) for name, resampled in values.items()}
+
+
+def _resampled(
+    logits: Tensor, targets: Tensor, *, headline: Tensor, num_resamples: int, seed: int
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return ``(1+R,)`` values of each headline score: of the posters as they are, then of R resamples."""
     every = np.ones((1, len(targets)), dtype=np.int64)
-    draws = np.concatenate([every, resamples(len(targets), num_resamples, seed=seed)])  # the posters as they are, first
+    draws = np.concatenate([every, resamples(len(targets), num_resamples, seed=seed)])
     ap = weighted_average_precision(logits.numpy(), targets.numpy(), draws)  # (1+R, G)
     losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1).numpy()
-    values = {
+    return {
         "map": _row_means(ap[:, headline.numpy()]),
         "map_all": _row_means(ap),
         "bce": draws @ losses / len(losses),
     }
+
+
+def _centred(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+    """Return the first of ``values (1+R,)``, and the others moved so that their mean lies on it."""
+    score, resampled = float(values[0]), values[1:]
+    return score, resampled - np.nanmean(resampled) + score
+
+
+def _interval(values: npt.NDArray[np.float64], level: float) -> tuple[float, float]:
     tail = (1 - level) / 2
-    intervals = {}
-    for name, (score, *resampled) in values.items():
-        shifted = np.array(resampled) - np.nanmean(resampled) + score
-        intervals[name] = (float(np.nanquantile(shifted, tail)), float(np.nanquantile(shifted, 1 - tail)))
-    return intervals
+    return float(np.nanquantile(values, tail)), float(np.nanquantile(values, 1 - tail))
+
+
+@dataclass(kw_only=True, slots=True)
+class Difference:
+    """How much better one set of answers is than another on the same posters."""
+
+    score: float
+    """The difference, first minus second."""
+    interval: tuple[float, float]
+    """Of the difference, over resampled posters."""
+    p_value: float
+    """Two-sided: how often posters drawn anew would turn the sign, were there no difference."""
+
+
+def paired_bootstrap(
+    logits: Tensor,
+    others: Tensor,
+    targets: Tensor,
+    *,
+    headline: Tensor,
+    num_resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Difference]:
+    """Return the differences of ``map``, ``map_all`` and ``bce`` between two sets of answers to the same posters.
+
+    Both are scored on the same resamples, so that what makes a draw of posters easy or hard drops out (Efron and
+    Tibshirani, "An introduction to the bootstrap", 1993, chapters 13 and 16). The percentiles are moved as those of
+    ``bootstrap_intervals`` are.
+
+    Args:
+        logits: ``(N,G)``.
+        others: ``(N,G)``, what they are compared with.
+        targets: ``(N,G)``.
+        headline: ``(G,)`` bool, the genres of ``map``.
+        num_resamples: How many times N posters are drawn with replacement.
+        seed: Of the draws.
+        level: Share of the resamples that the interval holds.
+    """
+    ours, theirs = (
+        _resampled(answers, targets, headline=headline, num_resamples=num_resamples, seed=seed)
+        for answers in (logits, others)
+    )
+    found = {}
+    for name in ours:
+        values = ours[name] - theirs[name]
+        score, moved = _centred(values)
+        noise = np.abs(moved - score)  # how far the difference strays when posters are drawn anew
+        found[name] = Difference(
+            score=score,
+            interval=_interval(moved, level),
+            p_value=float((1 + np.sum(noise >= abs(score))) / (1 + len(noise))),
+        )
+    return found
 
 
 def _row_means(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -230,11 +336,20 @@ def weighted_average_precision(
 
 
 def genre_table(
-    logits: Tensor, targets: Tensor, *, genres: Sequence[str], thresholds: Tensor
+    logits: Tensor, targets: Tensor, *, raw: Tensor, genres: Sequence[str], thresholds: Tensor
 ) -> list[dict[str, str | float]]:
-    """Return a row per genre: support, chance, AP, AUROC, threshold, and precision, recall and F1 at the threshold."""
+    """Return a row per genre: support, chance, AP, AUROC, decisions at the threshold, calibration before and after.
+
+    Args:
+        logits: ``(N,G)``, calibrated.
+        targets: ``(N,G)``.
+        raw: ``(N,G)`` logits as the network gives them.
+        genres: Names of the G genres.
+        thresholds: ``(G,)``.
+    """
     probabilities = logits.sigmoid()
     ap = average_precision(logits, targets)
+    before, after = (calibration_errors(p, targets) for p in (raw.sigmoid(), probabilities))
     rows: list[dict[str, str | float]] = []
     for i, genre in enumerate(genres):
         truth, decided = targets[:, i] > 0, probabilities[:, i] >= thresholds[i]
@@ -251,6 +366,8 @@ def genre_table(
                 "precision": hits / max(int(decided.sum()), 1) if support else float("nan"),
                 "recall": hits / support if support else float("nan"),
                 "f1": 2 * hits / max(int(decided.sum()) + support, 1) if support else float("nan"),
+                "ece_before": float(before[i]),
+                "ece": float(after[i]),
             }
         )
     return rows

@@ -1,12 +1,16 @@
 """What a checkpoint says about itself, so that nothing else is needed to use it. Reads without Lightning."""
 
-from dataclasses import asdict, dataclass, field
+import glob
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from postergenre.errors import CheckpointError, PosterGenreError
+from postergenre.calibration import calibrate
+from postergenre.errors import CheckpointError, ConfigError, PosterGenreError
 from postergenre.genres import Genres
 from postergenre.networks import ModelConfig, PosterNetwork, build_network
 from postergenre.networks.weights import read_torch
@@ -14,6 +18,7 @@ from postergenre.preprocess import Preprocess
 
 KEY = "postergenre"
 FORMAT = 1
+PER_GENRE = ("genres", "priors", "thresholds", "temperatures", "offsets")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -31,11 +36,60 @@ class Contract:
     priors: list[float]
     """``(G,)`` share of each genre among the training posters."""
     thresholds: list[float]
-    """``(G,)`` probability from which a genre is said to apply; fitted on validation, 0.5 before."""
+    """``(G,)`` calibrated probability from which a genre is said to apply; fitted on validation, 0.5 before."""
+    temperatures: list[float] = field(default_factory=list)
+    """``(G,)`` a logit is divided by before it becomes a probability; fitted on validation, 1 before."""
+    offsets: list[float] = field(default_factory=list)
+    """``(G,)`` added to a logit after that; 0 before."""
     data: dict[str, Any]
     """The ``DataConfig`` of training, and the ``fingerprint`` of the posters and splits."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Versions, command, device and precision; the validation scores of these very weights."""
+
+    def __post_init__(self) -> None:
+        self.temperatures = self.temperatures or [1.0] * len(self.genres)
+        self.offsets = self.offsets or [0.0] * len(self.genres)
+
+    def calibrate(self, logits: Tensor) -> Tensor:
+        """Return calibrated logits ``(N,G)`` of the network's ``(N,G)``; their sigmoid is the probability to tell."""
+        device = logits.device
+        temperatures, offsets = (torch.tensor(values, device=device) for values in (self.temperatures, self.offsets))
+        return calibrate(logits, temperatures, offsets)
+
+    def decide(self, probabilities: Sequence[float], *, allow_empty: bool = False) -> list[str]:
+        """Return the genres of a poster, most probable first: those whose probability reaches their threshold.
+
+        Args:
+            probabilities: ``(G,)``, calibrated.
+            allow_empty: Return none where none reaches it, instead of the genre that comes nearest (by ratio).
+        """
+        reached = [p / max(threshold, 1e-9) for p, threshold in zip(probabilities, self.thresholds, strict=True)]
+        order = sorted(range(len(reached)), key=lambda i: -probabilities[i])
+        genres = [self.genres[i] for i in order if reached[i] >= 1]
+        if genres or allow_empty:
+            return genres
+        return [self.genres[max(order, key=lambda i: reached[i])]]
+
+    @classmethod
+    def together(cls, contracts: Sequence["Contract"]) -> "Contract":
+        """Return what an ensemble says about itself: it averages calibrated logits, and here the thresholds.
+
+        Raises:
+            CheckpointError: They know different genres.
+        """
+        first = contracts[0]
+        if len(contracts) == 1:
+            return first
+        for contract in contracts:
+            if contract.genres != first.genres:
+                raise CheckpointError(
+                    f"checkpoints of different genres cannot answer together: {', '.join(first.genres)} and "
+                    f"{', '.join(contract.genres)}"
+                )
+        columns = zip(*(contract.thresholds for contract in contracts), strict=True)
+        return replace(
+            first, thresholds=[sum(column) / len(contracts) for column in columns], temperatures=[], offsets=[]
+        )
 
     def to_plain(self) -> dict[str, Any]:
         """Return the contract as dicts, lists, text and numbers."""
@@ -56,16 +110,40 @@ class Contract:
                 preprocess=Preprocess(**plain["preprocess"]),
                 genres=Genres(plain["genres"]),
                 **{name: plain[name] for name in ("headline", "priors", "thresholds", "data", "provenance")},
+                # Checkpoints that were made before there was a calibration have none.
+                **{name: plain[name] for name in ("temperatures", "offsets") if name in plain},
             )
         except (KeyError, TypeError, AttributeError, PosterGenreError) as error:
             raise CheckpointError(f"its contract is broken: {error!r}") from None
-        lengths = {len(contract.genres), len(contract.priors), len(contract.thresholds)}
-        if len(lengths) > 1 or not set(contract.headline) <= set(contract.genres):
-            raise CheckpointError(
-                f"its contract disagrees with itself: {len(contract.genres)} genres, "
-                f"{len(contract.priors)} priors, {len(contract.thresholds)} thresholds"
-            )
+        lengths = {name: len(getattr(contract, name)) for name in PER_GENRE}
+        if len(set(lengths.values())) > 1 or not set(contract.headline) <= set(contract.genres):
+            told = ", ".join(f"{count} {name}" for name, count in lengths.items())
+            raise CheckpointError(f"its contract disagrees with itself: {told}")
+        if not all(temperature > 0 for temperature in contract.temperatures):
+            raise CheckpointError("its contract has a temperature that is not above 0")
         return contract
+
+
+def find_checkpoints(named: Any) -> list[Path]:
+    """Return the files that a path, a pattern with ``*`` or a list of those names, in order.
+
+    Raises:
+        CheckpointError: A pattern matches nothing.
+        ConfigError: It is none of these.
+    """
+    names = named if isinstance(named, list) else [named]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ConfigError(f"checkpoint takes a file, a quoted pattern or [A,B], not {named!r}")
+    paths: list[Path] = []
+    for name in names:
+        place = Path(name).expanduser()
+        if place.is_file() or not glob.has_magic(str(place)):
+            paths.append(place)  # a missing file is told where it is read
+        elif matches := sorted(glob.glob(str(place), recursive=True)):
+            paths += [Path(match) for match in matches]
+        else:
+            raise CheckpointError(f"no checkpoint matches {name}")
+    return paths
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], Contract]:

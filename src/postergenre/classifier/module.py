@@ -5,14 +5,15 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
-from postergenre.calibration import fit_thresholds
+from postergenre.augment import Augment
+from postergenre.calibration import fit_calibration, fit_thresholds
 from postergenre.classifier.contract import KEY, Contract, load_network
 from postergenre.classifier.optim import OptimConfig, build_optimizer, build_schedule
 from postergenre.errors import ConfigError
 from postergenre.metrics import GenreScores, score
+from postergenre.mixing import mix
 from postergenre.networks import PosterNetwork
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -26,11 +27,33 @@ LOOK_EVERY = 20
 class PosterClassifier(LightningModule):
     """A network with its loss, its scores and its optimiser; what it saves is a checkpoint with a contract."""
 
-    def __init__(self, network: PosterNetwork, contract: Contract, *, optim: OptimConfig) -> None:
+    def __init__(
+        self,
+        network: PosterNetwork,
+        contract: Contract,
+        *,
+        optim: OptimConfig | None = None,
+        loss: nn.Module | None = None,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Put together what trains.
+
+        Args:
+            network: What answers.
+            contract: What its checkpoints will say.
+            optim: How the weights change.
+            loss: ``(logits (B,G), targets (B,G))`` to a scalar; binary cross-entropy where nothing is said.
+            augment: Its ``mixup`` and ``cutmix`` happen here, to whole batches.
+            seed: Of the mixing.
+        """
         super().__init__()
         self.network = network
         self.contract = contract
-        self.optim = optim
+        self.optim = optim or OptimConfig()
+        self.loss = loss or nn.BCEWithLogitsLoss()
+        self.augment = augment or Augment()
+        self.seed = seed
         headline = torch.tensor([genre in contract.headline for genre in contract.genres])
         self.val_scores = GenreScores(priors=torch.tensor(contract.priors), headline=headline)
         self._rng: dict[str, Any] | None = None
@@ -43,7 +66,7 @@ class PosterClassifier(LightningModule):
             CheckpointError: The file is missing, broken, unsafe, or was not made by postergenre.
         """
         network, contract = load_network(path)
-        return cls(network, contract, optim=OptimConfig())
+        return cls(network, contract)
 
     def start_from_priors(self) -> None:
         """Let the untrained network answer about the share of each genre: the loss then starts near the prior's.
@@ -58,10 +81,10 @@ class PosterClassifier(LightningModule):
         return logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        images, targets, _ = batch
-        loss = functional.binary_cross_entropy_with_logits(self(images).float(), targets)
-        self.log("train/bce", loss, on_step=True, on_epoch=False)
-        self.log("train/bce_epoch", loss, on_step=False, on_epoch=True, batch_size=len(targets))
+        images, targets = self._mixed(batch, batch_idx)
+        loss: Tensor = self.loss(self(images).float(), targets)
+        self.log("train/loss", loss, on_step=True, on_epoch=False)
+        self.log("train/loss_epoch", loss, on_step=False, on_epoch=True, batch_size=len(targets))
         if self.optim.output_l2:
             loss = loss + self.optim.output_l2 * self.network.output.weight.square().sum()
         # Looking at the loss lets a GPU run dry, so there it is looked at now and then, and before anything is saved.
@@ -69,6 +92,25 @@ class PosterClassifier(LightningModule):
         if look and not torch.isfinite(loss):
             raise self._diverged(f"the loss became {loss.item()}")
         return loss
+
+    def _mixed(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and soft targets of a batch after MixUp or CutMix, where they are asked for.
+
+        What a frozen prefix makes of the images is mixed, not the images: so its kept features give the same training.
+        """
+        images, targets, _ = batch
+        if not (self.augment.mixup or self.augment.cutmix):
+            return images, targets
+        if self.network.num_frozen and not images.is_floating_point():
+            with torch.no_grad():
+                images = self.network.prefix(images)
+        return mix(
+            images,
+            targets,
+            mixup=self.augment.mixup,
+            cutmix=self.augment.cutmix,
+            seed=[self.seed, self.current_epoch, batch_idx],
+        )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, targets, _ = batch
@@ -82,7 +124,10 @@ class PosterClassifier(LightningModule):
         if not bool(logits.isfinite().all()):  # before a checkpoint is saved
             raise self._diverged("the network answers with numbers that are none")
         if self.trainer.state.fn == "fit":  # scoring a checkpoint must not change what it says
-            self.contract.thresholds = fit_thresholds(logits.sigmoid().cpu(), targets.cpu()).tolist()
+            temperatures, offsets = fit_calibration(logits.cpu(), targets.cpu())
+            self.contract.temperatures, self.contract.offsets = temperatures.tolist(), offsets.tolist()
+            probabilities = self.contract.calibrate(logits).sigmoid()
+            self.contract.thresholds = fit_thresholds(probabilities.cpu(), targets.cpu()).tolist()
         scores = self.scores(logits, targets)
         self.log_dict({f"val/{name}": value for name, value in scores.items()})
         self.log("map", scores["map"], prog_bar=True, logger=False)
@@ -94,10 +139,12 @@ class PosterClassifier(LightningModule):
             }
 
     def scores(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Return the protocol's scores of ``logits (N,G)``, those at the contract's thresholds included."""
+        """Return the protocol's scores of the network's ``logits (N,G)``, calibrated, and their calibration before."""
         thresholds = torch.tensor(self.contract.thresholds, device=logits.device)
         priors, headline = self.val_scores.priors, self.val_scores.headline
-        return score(logits, targets, priors=priors, headline=headline, thresholds=thresholds)
+        found = score(self.contract.calibrate(logits), targets, priors=priors, headline=headline, thresholds=thresholds)
+        before = score(logits, targets, priors=priors, headline=headline)
+        return found | {f"{name}_before": before[name] for name in ("ece", "ece_genres", "bce")}
 
     def _diverged(self, what: str) -> ConfigError:
         return ConfigError(

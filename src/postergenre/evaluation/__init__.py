@@ -1,5 +1,7 @@
 """Evaluation: every score of a checkpoint, from the checkpoint alone."""
 
-from postergenre.evaluation.run import EvaluateConfig, evaluate
+from postergenre.evaluation.config import EvaluateConfig
+from postergenre.evaluation.run import evaluate, scored
+from postergenre.evaluation.scored import Scored
 
-__all__ = ["EvaluateConfig", "evaluate"]
+__all__ = ["EvaluateConfig", "Scored", "evaluate", "scored"]

@@ -1,216 +1,213 @@
-"""Score a checkpoint on the posters it was trained beside."""
+"""Score a checkpoint on the posters it was trained beside, or on others."""
 
 import csv
 import json
-from contextlib import suppress
-from dataclasses import dataclass, field, fields
+import shlex
+import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from postergenre.classifier.contract import Contract
-from postergenre.classifier.module import PosterClassifier
-from postergenre.data.datamodule import DataConfig, PosterData
-from postergenre.data.manifest import SPLITS
-from postergenre.errors import CheckpointError, ConfigError, DataError
-from postergenre.hardware import Hardware, choose_hardware
-from postergenre.metrics import bootstrap_intervals, genre_table
+from postergenre.classifier.contract import find_checkpoints
+from postergenre.errors import CheckpointError
+from postergenre.evaluation.answers import Answers, answer
+from postergenre.evaluation.config import EvaluateConfig
+from postergenre.evaluation.scored import Scored
+from postergenre.metrics import (
+    Difference,
+    bootstrap_intervals,
+    constant_scores,
+    genre_table,
+    paired_bootstrap,
+    score,
+)
 
 HEADLINES = (
-    ("mAP, headline genres", "map", "map_prior"),
-    ("mAP, all genres", "map_all", "map_all_prior"),
-    ("AUROC, macro", "auroc", None),
-    ("BCE", "bce", "bce_prior"),
-    ("calibration error (ECE)", "ece", None),
-    ("binary accuracy", "accuracy", "accuracy_prior"),
-    ("precision at 3", "precision_at_3", None),
-    ("recall at 3", "recall_at_3", None),
-    ("F1 micro 0.5 | tuned", "f1_micro", None),
-    ("F1 macro 0.5 | tuned", "f1_macro", None),
-    ("F1 weighted 0.5 | tuned", "f1_weighted", None),
-    ("F1 samples 0.5 | tuned", "f1_samples", None),
-    ("exact match 0.5 | tuned", "exact_match", None),
-    ("Hamming loss 0.5 | tuned", "hamming", None),
+    ("mAP, headline genres", "map"),
+    ("mAP, all genres", "map_all"),
+    ("AUROC, macro", "auroc"),
+    ("BCE", "bce"),
+    ("ECE, mean of headline genres", "ece_genres"),
+    ("ECE, all answers together", "ece"),
+    ("binary accuracy", "accuracy"),
+    ("precision at 3", "precision_at_3"),
+    ("recall at 3", "recall_at_3"),
+    ("F1 micro 0.5 | tuned", "f1_micro"),
+    ("F1 macro 0.5 | tuned", "f1_macro"),
+    ("F1 weighted 0.5 | tuned", "f1_weighted"),
+    ("F1 samples 0.5 | tuned", "f1_samples"),
+    ("exact match 0.5 | tuned", "exact_match"),
+    ("Hamming loss 0.5 | tuned", "hamming"),
 )
-CONSTANT = {"auroc": 0.5}
-"""What knowing nothing scores, where no data is needed to say it."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Place:
-    """Where the posters lie and how they are read now; what is not said is as it was in training."""
-
-    root: str | None = None
-    """Folder of the poster CSV."""
-    batch_size: int | None = None
-    """Posters a step."""
-    workers: int | None = None
-    """Processes that decode posters."""
-    cache: str | None = None
-    """What was learnt about the pictures is kept here."""
-
-
-@dataclass(kw_only=True, slots=True)
-class EvaluateConfig:
-    """Everything ``scripts/evaluate.py`` can be told."""
-
-    checkpoint: str
-    """The checkpoint to score."""
-    split: str = "auto"
-    """``test``, ``val`` or ``train``; ``auto`` is test where there is one, else val."""
-    data: Place = field(default_factory=Place)
-    gpus: str = "auto"
-    """``auto`` (a CUDA GPU where there is one), ``0`` (the CPU) or ``1``."""
-    precision: str = "auto"
-    """``32``, ``bf16`` or ``16``; ``auto`` is that of training, where this machine has it."""
-    num_resamples: int = 1000
-    """Bootstrap resamples behind each interval."""
-    output_dir: str = "outputs/evaluate"
-    """Where everything is written."""
-
-    def __post_init__(self) -> None:
-        if self.split not in ("auto", *SPLITS):
-            raise ConfigError(f"no split {self.split!r}; known: auto, {', '.join(SPLITS)}")
-        if self.num_resamples < 100:
-            raise ConfigError(f"num_resamples must be at least 100 for a 95 % interval, not {self.num_resamples}")
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, float]:
-    """Return every score of a checkpoint by name; prints them and writes ``metrics.json`` and ``per_genre.csv``.
-
-    TensorBoard gets them as ``<split>/<name>``, at the step of the checkpoint.
+    """Return every score of a checkpoint by name; prints them and writes what ``scored`` writes.
 
     Raises:
-        PosterGenreError: The checkpoint or its posters cannot be used, or the posters are not those of training.
+        PosterGenreError: A checkpoint or its posters cannot be used, or the posters are not those of training.
     """
-    console = Console()
-    classifier = PosterClassifier.from_checkpoint(config.checkpoint)
-    hardware = _hardware(config, classifier.contract)
-    data = _data(classifier.contract, config.data)
-    split = _split(data, config.split)
-    if split == "val" and config.split == "auto":
-        console.print(
-            "note: this split has no test posters; scored on val, which chose the checkpoint and its thresholds",
-            highlight=False,
-        )
-    logits, targets = _run(classifier, data, split, hardware)
-    scores = {name: float(value) for name, value in classifier.scores(logits, targets).items()}
-    headline = classifier.val_scores.headline.cpu()
-    intervals = bootstrap_intervals(logits, targets, headline=headline, num_resamples=config.num_resamples)
-    rows = genre_table(
-        logits, targets, genres=classifier.contract.genres, thresholds=torch.tensor(classifier.contract.thresholds)
-    )
+    return scored(config, Console()).scores
+
+
+def scored(config: EvaluateConfig, console: Console) -> Scored:
+    """Return everything that scoring a checkpoint finds.
+
+    Writes ``metrics.json``, ``per_genre.csv``, ``predictions.csv``, ``report.html`` and ``MODEL_CARD.md``; TensorBoard
+    gets the scores as ``<split>/<name>``, at the step of the checkpoint.
+
+    Raises:
+        PosterGenreError: A checkpoint or its posters cannot be used, or the posters are not those of training.
+    """
+    checkpoints = find_checkpoints(config.checkpoint)
+    answers = answer(checkpoints, config)
+    against = _against(config, answers) if config.against else {}
+    found = _scored(checkpoints, answers, config)
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
+    _write(found, against, output)
+    if config.report:
+        # Plotting is slow to import, and most evaluations of a study write no report.
+        from postergenre.evaluation.card import write_card
+        from postergenre.evaluation.report import write_report
+
+        write_report(found, output)
+        write_card(found, output)
+    for note in answers.notes:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    _print(console, found)
+    if against:
+        _print_difference(console, config, against)
+    written = ["metrics.json", "per_genre.csv", "predictions.csv", "tensorboard/"]
+    if config.report:
+        written += ["report.html", "MODEL_CARD.md"]
+    console.print(f"written to {output}: {', '.join(written)}", highlight=False, soft_wrap=True)
+    return found
+
+
+def _scored(checkpoints: list[Path], answers: Answers, config: EvaluateConfig) -> Scored:
+    contract, logits, targets = answers.contract, answers.logits, answers.targets
+    priors, thresholds = torch.tensor(contract.priors), torch.tensor(contract.thresholds)
+    headline = torch.tensor([genre in contract.headline for genre in contract.genres])
+    scores = score(logits, targets, priors=priors, headline=headline, thresholds=thresholds)
+    before = score(answers.raw, targets, priors=priors, headline=headline)
+    scores |= {f"{name}_before": before[name] for name in ("ece", "ece_genres", "bce")}
+    return Scored(
+        checkpoint=", ".join(str(path) for path in checkpoints),
+        split=answers.split,
+        hardware=str(answers.hardware),
+        command=shlex.join(["python", *sys.argv]),
+        contract=contract,
+        paths=answers.paths,
+        raw=answers.raw,
+        logits=logits,
+        targets=targets,
+        scores={name: float(value) for name, value in scores.items()},
+        baselines=constant_scores(targets, priors=priors, headline=headline),
+        intervals=bootstrap_intervals(logits, targets, headline=headline, num_resamples=config.num_resamples),
+        genres=genre_table(logits, targets, raw=answers.raw, genres=contract.genres, thresholds=thresholds),
+        history=_history(checkpoints[0]),
+    )
+
+
+def _history(checkpoint: Path) -> list[dict[str, float]]:
+    """Return the epochs in the ``metrics.csv`` of the run that wrote a checkpoint."""
+    place = checkpoint.parent.parent / "metrics.csv"
+    epochs: dict[int, dict[str, float]] = {}
+    if place.is_file():
+        with place.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row.get("epoch"):
+                    values = {name: float(value) for name, value in row.items() if value and name}
+                    epochs.setdefault(int(float(row["epoch"])), {}).update(values)
+    return [epochs[number] for number in sorted(epochs)]
+
+
+def _against(config: EvaluateConfig, answers: Answers) -> dict[str, Difference]:
+    others = answer(find_checkpoints(config.against), config)
+    if others.contract.genres != answers.contract.genres or others.paths != answers.paths:
+        raise CheckpointError(
+            f"{config.against} was trained beside other {answers.split} posters or genres than {config.checkpoint}: "
+            "the two cannot be compared"
+        )
+    headline = torch.tensor([genre in answers.contract.headline for genre in answers.contract.genres])
+    return paired_bootstrap(
+        answers.logits, others.logits, answers.targets, headline=headline, num_resamples=config.num_resamples
+    )
+
+
+def _write(found: Scored, against: dict[str, Difference], output: Path) -> None:
+    contract = found.contract
     report = {
-        "checkpoint": str(config.checkpoint),
-        "split": split,
-        "hardware": str(hardware),
-        "scores": scores,
-        "intervals": intervals,
-        "provenance": classifier.contract.provenance,
+        "checkpoint": found.checkpoint,
+        "split": found.split,
+        "hardware": found.hardware,
+        "command": found.command,
+        "scores": found.scores,
+        "baselines": found.baselines,
+        "intervals": found.intervals,
+        "against": {name: asdict(difference) for name, difference in against.items()},
+        "provenance": contract.provenance,
     }
     (output / "metrics.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     with SummaryWriter(str(output / "tensorboard")) as board:
-        step = int(classifier.contract.provenance.get("step", 0))
-        for name, value in scores.items():
-            board.add_scalar(f"{split}/{name}", value, step)
+        step = int(contract.provenance.get("step", 0))
+        for name, value in found.scores.items():
+            board.add_scalar(f"{found.split}/{name}", value, step)
     with (output / "per_genre.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, fieldnames=list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
-    _print(console, scores, intervals, rows, title=f"{split}: {len(targets)} posters, {hardware}")
-    console.print(f"written to {output}: metrics.json, per_genre.csv, tensorboard/", highlight=False, soft_wrap=True)
-    return scores
+        genres = csv.DictWriter(file, fieldnames=list(found.genres[0]))
+        genres.writeheader()
+        genres.writerows(found.genres)
+    with (output / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["poster", "genres", *contract.genres])
+        for path, target, row in zip(found.paths, found.targets, found.logits.sigmoid(), strict=True):
+            true = "|".join(genre for genre, has in zip(contract.genres, target.tolist(), strict=True) if has)
+            table.writerow([path, true, *(f"{probability:.6f}" for probability in row.tolist())])
 
 
-def _hardware(config: EvaluateConfig, contract: Contract) -> Hardware:
-    if config.precision == "auto":
-        with suppress(ConfigError):
-            return choose_hardware(config.gpus, contract.provenance.get("precision", "auto"))
-    return choose_hardware(config.gpus, config.precision)
-
-
-def _data(contract: Contract, place: Place) -> PosterData:
-    settings: dict[str, Any] = {f.name: contract.data[f.name] for f in fields(DataConfig) if f.name in contract.data}
-    for setting in fields(place):
-        if (value := getattr(place, setting.name)) is not None:
-            settings[setting.name] = value
-    data = PosterData(DataConfig(**settings), contract.preprocess)
-    data.prepare_data()
-    try:
-        data.setup()
-    except DataError as error:
-        raise DataError(f"the posters of training cannot be used any more: {error}") from None
-    if data.genres != contract.genres:
-        raise CheckpointError(
-            f"the posters have other genres ({', '.join(data.genres)}) than the checkpoint "
-            f"({', '.join(contract.genres)})"
-        )
-    if data.fingerprint != contract.data.get("fingerprint"):
-        raise CheckpointError(
-            f"the posters at {settings['root']} or their splits are not those of training: its test posters may have "
-            "been trained on. Point data.root at the posters of training"
-        )
-    return data
-
-
-def _split(data: PosterData, wanted: str) -> str:
-    if wanted == "auto":
-        return "test" if data.rows["test"] else "val"
-    if not data.rows[wanted]:
-        raise ConfigError(
-            f"these posters have no split {wanted!r}; they have: "
-            f"{', '.join(split for split, rows in data.rows.items() if rows)}"
-        )
-    return wanted
-
-
-def _run(classifier: PosterClassifier, data: PosterData, split: str, hardware: Hardware) -> tuple[Tensor, Tensor]:
-    """Return ``logits (N,G)`` and ``targets (N,G)`` of a split."""
-    device = hardware.device
-    data.pin_memory = device.type == "cuda"
-    classifier.to(device).eval()
-    with torch.inference_mode(), hardware.autocast():
-        for images, targets, _ in data.loader(split):
-            classifier.val_scores.update(
-                classifier(images.to(device, non_blocking=True)), targets.to(device, non_blocking=True)
-            )
-    logits, targets = classifier.val_scores.gathered()
-    classifier.cpu()
-    return logits.cpu(), targets.cpu()
-
-
-def _print(
-    console: Console,
-    scores: dict[str, float],
-    intervals: dict[str, tuple[float, float]],
-    rows: list[dict[str, str | float]],
-    *,
-    title: str,
-) -> None:
-    table = _table(title)
+def _print(console: Console, found: Scored) -> None:
+    table = _table(f"{found.split}: {len(found.targets)} posters, {found.hardware}")
     for name in ("score", "model", "95 % interval", "knowing nothing"):
         table.add_column(name, justify="left" if name == "score" else "right")
-    for label, name, prior in HEADLINES:
-        value = f"{scores[name]:.4f}" + (f" | {scores[f'{name}_tuned']:.4f}" if f"{name}_tuned" in scores else "")
-        interval = "{:.4f} … {:.4f}".format(*intervals[name]) if name in intervals else ""
-        nothing = scores[prior] if prior else CONSTANT.get(name)
-        table.add_row(label, value, interval, f"{nothing:.4f}" if nothing is not None else "")
-    table.add_row("genres in mAP | all", f"{scores['num_genres']:.0f} | {scores['num_genres_all']:.0f}", "", "")
+    for label, name in HEADLINES:
+        interval = "{:.4f} … {:.4f}".format(*found.intervals[name]) if name in found.intervals else ""
+        table.add_row(label, _told(found.scores, name), interval, _told(found.baselines, name))
+    counted = f"{found.scores['num_genres']:.0f} | {found.scores['num_genres_all']:.0f}"
+    table.add_row("genres in mAP | all", counted, "", "")
     console.print(table)
+    console.print(
+        f"ECE of the headline genres before calibration: {found.scores['ece_genres_before']:.4f}", highlight=False
+    )
     genres = _table("by genre, at the checkpoint's thresholds")
-    for name in rows[0]:
-        genres.add_column(name, justify="left" if name == "genre" else "right")
-    for row in sorted(rows, key=lambda row: -int(row["support"])):
+    for name in found.genres[0]:
+        genres.add_column(name.replace("ece_before", "before"), justify="left" if name == "genre" else "right")
+    for row in sorted(found.genres, key=lambda row: -int(row["support"])):
         genres.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row.values()))
     console.print(genres)
+
+
+def _told(scores: dict[str, float], name: str) -> str:
+    tuned = f" | {scores[f'{name}_tuned']:.4f}" if f"{name}_tuned" in scores else ""
+    return f"{scores[name]:.4f}{tuned}"
+
+
+def _print_difference(console: Console, config: EvaluateConfig, against: dict[str, Difference]) -> None:
+    table = _table(f"minus {config.against}, on the same posters")
+    for name in ("score", "difference", "95 % interval", "p"):
+        table.add_column(name, justify="left" if name == "score" else "right")
+    for name, difference in against.items():
+        interval = "{:+.4f} … {:+.4f}".format(*difference.interval)
+        table.add_row(name, f"{difference.score:+.4f}", interval, f"{difference.p_value:.3f}")
+    console.print(table)
+    low, high = against["map"].interval
+    verdict = "is real: its interval leaves 0 out" if low > 0 or high < 0 else "may be chance: its interval holds 0"
+    console.print(f"the difference in mAP {verdict}", highlight=False)
 
 
 def _table(title: str) -> Table:

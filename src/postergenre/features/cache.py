@@ -26,11 +26,17 @@ BATCH = 64
 """Posters that the prefix takes at once; its results do not depend on it beyond rounding."""
 
 
-def keep_features(network: PosterNetwork, data: PosterData, hardware: Hardware) -> bool:
+def keep_features(network: PosterNetwork, data: PosterData, hardware: Hardware, *, compute: bool = True) -> bool:
     """Let ``data`` yield what the frozen prefix of ``network`` makes of the posters, computing it where it is not kept.
 
     Nothing is done where no stage is frozen, where every epoch augments anew (``augment.views=0``), or where the
     features would not fit in ``data.cache_limit``; then the prefix runs in every step, with the same scores.
+
+    Args:
+        network: Whose first stages are frozen.
+        data: Where the posters come from, set up.
+        hardware: What computes.
+        compute: Compute what is not kept yet; else only what was kept before is used.
 
     Returns:
         Whether ``data`` now yields features.
@@ -43,6 +49,8 @@ def keep_features(network: PosterNetwork, data: PosterData, hardware: Hardware) 
         view: RowStore(data.stores / _name(key, data, view), num_rows=len(data.kept), shape=shape, dtype=torch.float16)
         for view in [None, *views]
     }
+    if not compute and not all(store.complete for store in stores.values()):
+        return False
     try:
         needed = sum(store.num_bytes for store in stores.values()) / 1e9
         if needed > data.config.cache_limit:

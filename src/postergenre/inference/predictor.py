@@ -15,6 +15,8 @@ from postergenre.classifier.contract import Contract, load_network
 from postergenre.errors import PictureError
 from postergenre.hardware import Hardware
 from postergenre.networks import PosterNetwork
+from postergenre.preprocess import Preprocess
+from postergenre.views import averaged, check_views
 
 T = TypeVar("T")
 
@@ -25,7 +27,7 @@ class Prediction:
 
     path: Path
     probabilities: list[float] | None
-    """``(G,)`` in the order of the checkpoint's genres; None where the picture does not decode."""
+    """``(G,)``, calibrated, in the order of the checkpoint's genres; None where the picture does not decode."""
     error: str = ""
     """Why the picture does not decode, as a sentence."""
 
@@ -33,25 +35,57 @@ class Prediction:
 class Predictor:
     """Probabilities of genres for picture files; decodes the next batch while the network computes one."""
 
-    def __init__(self, network: PosterNetwork, contract: Contract, hardware: Hardware) -> None:
-        self.network = network.to(hardware.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.contract = contract
-        self.hardware = hardware
+    def __init__(
+        self, members: Sequence[tuple[PosterNetwork, Contract]], hardware: Hardware, *, tta: str = "none"
+    ) -> None:
+        """Get ready to answer.
 
-    @classmethod
-    def load(cls, checkpoint: str | Path, hardware: Hardware) -> "Predictor":
-        """Return the predictor of a checkpoint.
+        Args:
+            members: Networks and their contracts; the calibrated logits of several are averaged.
+            hardware: What computes.
+            tta: ``none``, ``flip`` or ``crops``: how often each poster is looked at; see ``views``.
 
         Raises:
-            CheckpointError: The file is missing, broken, unsafe, or was not made by postergenre.
+            CheckpointError: They know different genres.
+            ConfigError: No such ``tta``.
         """
-        return cls(*load_network(checkpoint), hardware)
+        check_views(tta)
+        self.contract = Contract.together([contract for _, contract in members])
+        self.members = [
+            (network.to(hardware.device, memory_format=torch.channels_last), contract)  # type: ignore[call-overload]
+            for network, contract in members
+        ]
+        self.preprocesses: list[Preprocess] = []
+        """How a poster becomes pixels, once for all members that agree on it."""
+        for _, contract in members:
+            if contract.preprocess not in self.preprocesses:
+                self.preprocesses.append(contract.preprocess)
+        self.hardware = hardware
+        self.tta = tta
 
-    def probabilities(self, images: Tensor) -> Tensor:
-        """Return ``(B,G)`` probabilities on the CPU for ``uint8 (B,3,H,W)`` images."""
+    @classmethod
+    def load(cls, checkpoints: Sequence[Path] | Path | str, hardware: Hardware, *, tta: str = "none") -> "Predictor":
+        """Return the predictor of a checkpoint, or of several together.
+
+        Raises:
+            CheckpointError: A file is missing, broken, unsafe, or was not made by postergenre.
+        """
+        paths = [checkpoints] if isinstance(checkpoints, str | Path) else checkpoints
+        return cls([load_network(path) for path in paths], hardware, tta=tta)
+
+    def probabilities(self, *images: Tensor) -> Tensor:
+        """Return calibrated probabilities ``(B,G)`` on the CPU.
+
+        Args:
+            images: ``uint8 (B,3,H,W)`` of the same posters by each of ``preprocesses``, in their order.
+        """
+        pixels = [image.to(self.hardware.device) for image in images]
         with torch.inference_mode(), self.hardware.autocast():
-            logits: Tensor = self.network(images.to(self.hardware.device))
-        return logits.float().sigmoid().cpu()
+            logits = [
+                contract.calibrate(averaged(network, pixels[self.preprocesses.index(contract.preprocess)], self.tta))
+                for network, contract in self.members
+            ]
+        return torch.stack(logits).mean(dim=0).sigmoid().cpu()
 
     def predict(self, paths: Sequence[Path], *, batch_size: int = 32) -> Iterator[Prediction]:
         """Yield a prediction for each picture, in order; one that does not decode is told and passed over."""
@@ -61,13 +95,14 @@ class Predictor:
             ):
                 decoded = [future.result() for future in read]
                 images = [image for image, _ in decoded if image is not None]
-                answers = iter(self.probabilities(torch.stack(images)).tolist() if images else ())
+                stacks = (torch.stack(stack) for stack in zip(*images, strict=True))
+                answers = iter(self.probabilities(*stacks).tolist() if images else ())
                 for path, (image, error) in zip(batch, decoded, strict=True):
                     yield Prediction(path=path, probabilities=None if image is None else next(answers), error=error)
 
-    def _read(self, path: Path) -> tuple[Tensor | None, str]:
+    def _read(self, path: Path) -> tuple[list[Tensor] | None, str]:
         try:
-            return self.contract.preprocess.read(path), ""
+            return [preprocess.read(path) for preprocess in self.preprocesses], ""
         except PictureError as error:
             return None, str(error)
 

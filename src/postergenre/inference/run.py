@@ -5,15 +5,18 @@ import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from rich.console import Console
 
+from postergenre.classifier.contract import find_checkpoints
 from postergenre.errors import ConfigError, DataError
 from postergenre.hardware import choose_hardware
 from postergenre.inference.predictor import Prediction, Predictor
 from postergenre.pictures import Answer, annotate
 from postergenre.preprocess import open_picture
+from postergenre.views import check_views
 
 NUM_BARS = 8
 """Genres beside an annotated poster."""
@@ -23,12 +26,16 @@ NUM_BARS = 8
 class PredictConfig:
     """Everything ``scripts/predict.py`` can be told."""
 
-    checkpoint: str
-    """The checkpoint that answers."""
+    checkpoint: Any
+    """The checkpoint that answers; several (``[A,B]``, or a quoted pattern with ``*``) answer together."""
     posters: str
     """A picture, a folder of pictures, or a glob such as ``'posters/*.jpg'``."""
     top: int = 3
     """Genres to print for each poster."""
+    allow_empty: bool = False
+    """Let a poster have no genre where none reaches its threshold, instead of the one that comes nearest."""
+    tta: str = "none"
+    """Look at each poster several times: ``none``, ``flip`` (and its mirror image) or ``crops`` (twelve views)."""
     annotate: bool = False
     """Write each poster with its bars beside it, into ``annotated/``."""
     batch_size: int = 32
@@ -44,24 +51,28 @@ class PredictConfig:
         for name in ("top", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        check_views(self.tta)
 
 
 def predict(config: PredictConfig) -> list[Prediction]:
     """Print the top genres of each poster, write ``predictions.csv``, and return all answers in order.
+
+    A ``*`` marks the genres that reach their thresholds: the poster's genres, as the column ``genres`` has them.
 
     Raises:
         DataError: No such posters, or some did not decode: the others are answered and written before it is raised.
     """
     console = Console()
     paths = find_posters(config.posters)
-    predictor = Predictor.load(config.checkpoint, choose_hardware(config.gpus, config.precision))
+    hardware = choose_hardware(config.gpus, config.precision)
+    predictor = Predictor.load(find_checkpoints(config.checkpoint), hardware, tta=config.tta)
     contract = predictor.contract
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     predictions = []
     with (output / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["poster", "top", *contract.genres, "error"])
+        table.writerow(["poster", "genres", "top", *contract.genres, "error"])
         for prediction in predictor.predict(paths, batch_size=config.batch_size):
             predictions.append(prediction)
             if prediction.probabilities is None:
@@ -71,14 +82,18 @@ def predict(config: PredictConfig) -> list[Prediction]:
                     highlight=False,
                     soft_wrap=True,
                 )
-                table.writerow([prediction.path, "", *[""] * len(contract.genres), prediction.error])
+                table.writerow([prediction.path, "", "", *[""] * len(contract.genres), prediction.error])
                 continue
             top = contract.genres.top(prediction.probabilities, config.top)
-            told = ", ".join(f"{genre} {probability:.1%}" for genre, probability in top)
+            genres = contract.decide(prediction.probabilities, allow_empty=config.allow_empty)
+            told = ", ".join(f"{genre} {probability:.1%}{'*' if genre in genres else ''}" for genre, probability in top)
+            if further := [genre for genre in genres if genre not in dict(top)]:
+                told += f"; also {', '.join(f'{genre}*' for genre in further)}"
             console.print(f"{prediction.path.name}: {told}", markup=False, highlight=False, soft_wrap=True)
             table.writerow(
                 [
                     prediction.path,
+                    "|".join(genres),
                     "|".join(genre for genre, _ in top),
                     *(f"{probability:.6f}" for probability in prediction.probabilities),
                     "",
@@ -86,6 +101,7 @@ def predict(config: PredictConfig) -> list[Prediction]:
             )
             if config.annotate:
                 _annotate(prediction, predictor, output / "annotated")
+    console.print("* reaches the threshold of its genre", highlight=False)
     console.print(
         f"written to {output}: predictions.csv" + (", annotated/" if config.annotate else ""),
         markup=False,

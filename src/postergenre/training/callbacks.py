@@ -113,7 +113,7 @@ class EpochLine(Callback):
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.console.print(
             f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}"
-            f"  train bce {found['train/bce_epoch']:.4f}"
+            f"  train loss {found['train/loss_epoch']:.4f}"
             f"  val bce {found['val/bce']:.4f} (prior {found['val/bce_prior']:.4f})"
             f"  val map {found['val/map']:.4f} (prior {found['val/map_prior']:.4f})"
             f"  {time.perf_counter() - self.started:.0f} s",
@@ -136,7 +136,7 @@ class Pictures(Callback):
             return
         assert isinstance(pl_module, PosterClassifier)
         logits, targets = pl_module.val_scores.gathered()
-        probabilities = logits.sigmoid().cpu()  # (N, G)
+        probabilities = pl_module.contract.calibrate(logits).sigmoid().cpu()  # (N, G)
         targets = targets.cpu()
         writer, step = logger.experiment, trainer.global_step
         for i, genre in enumerate(pl_module.contract.genres):

@@ -6,6 +6,7 @@ from postergenre.augment import Augment
 from postergenre.classifier.optim import OptimConfig
 from postergenre.data.datamodule import DataConfig
 from postergenre.errors import ConfigError
+from postergenre.losses import LossConfig
 from postergenre.networks import ModelConfig
 from postergenre.preprocess import Preprocess
 
@@ -56,8 +57,14 @@ class TrainConfig:
     preprocess: Preprocess = field(default_factory=Preprocess)
     augment: Augment = field(default_factory=Augment)
     model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    head_epochs: int = 0
+    """Train the head alone for so many epochs first, on what the frozen backbone makes of the plain posters, and then
+    the rest: Kumar et al., "Fine-tuning can distort pretrained features", 2022."""
+    start: str | None = None
+    """A checkpoint whose network, head included, training starts from instead of from ``model.weights``."""
     prior_bias: bool = True
     """Start from the share of each genre instead of from one half."""
     seed: int = 0
@@ -66,3 +73,11 @@ class TrainConfig:
     """A checkpoint to continue from: weights, optimiser, schedule, epoch and random state."""
     output_dir: str = "outputs/train"
     """Where everything is written."""
+
+    def __post_init__(self) -> None:
+        if self.head_epochs < 0:
+            raise ConfigError(f"head_epochs must be 0 (no head first) or more, not {self.head_epochs}")
+        if self.head_epochs and self.start:
+            raise ConfigError("head_epochs trains a new head, start brings one: give one of the two")
+        if self.head_epochs and self.model.freeze == "backbone":
+            raise ConfigError("head_epochs is for what trains beyond the head; with model.freeze=backbone nothing does")

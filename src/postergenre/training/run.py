@@ -8,23 +8,25 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer, seed_everything
-from pytorch_lightning.callbacks import LearningRateMonitor, RichProgressBar
+from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 
 from postergenre import __version__
-from postergenre.classifier.contract import Contract, read_checkpoint
+from postergenre.augment import Augment
+from postergenre.classifier.contract import Contract, load_network, read_checkpoint
 from postergenre.classifier.module import PosterClassifier
 from postergenre.data.datamodule import PosterData
 from postergenre.errors import CheckpointError
 from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware
+from postergenre.losses import build_loss
 from postergenre.networks import build_network
 from postergenre.training.callbacks import Best, EpochLine, Last, Patience, Pictures
 from postergenre.training.config import TrainConfig, TrainerConfig
@@ -63,6 +65,10 @@ def train(config: TrainConfig) -> Trained:
     data.setup()
     data.write_tables(output)
     classifier = _classifier(config, data, hardware)
+    if config.head_epochs and not config.resume:
+        _start_from(_head_first(config, console), classifier)
+    elif config.start:
+        _start_from(config.start, classifier)
     if config.resume:
         checkpoint, before = read_checkpoint(config.resume)
         _check_resumable(config.resume, before, classifier.contract)
@@ -80,7 +86,10 @@ def train(config: TrainConfig) -> Trained:
     if (metrics := output / "metrics.csv").exists():  # a run that goes on in its own folder
         metrics.rename(output / f"metrics_until_epoch_{data.first_epoch}.csv")
     with quiet_lightning():
-        trainer = build_trainer(config.trainer, hardware, output, [best, last, Pictures(data)], console)
+        callbacks: list[Callback] = [best, last, Pictures(data)]
+        if config.optim.ema:
+            callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
+        trainer = build_trainer(config.trainer, hardware, output, callbacks, console)
         trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
     if not best.best_model_path:
         raise CheckpointError(f"nothing was left to train after {config.resume}; raise trainer.max_epochs")
@@ -180,10 +189,59 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
             "seed": config.seed,
         },
     )
-    classifier = PosterClassifier(network, contract, optim=config.optim)
+    targets = data.targets["train"]
+    classifier = PosterClassifier(
+        network,
+        contract,
+        optim=config.optim,
+        loss=build_loss(config.loss, counts=targets.sum(dim=0), num_posters=len(targets)),
+        augment=config.augment,
+        seed=config.seed,
+    )
     if config.prior_bias:
         classifier.start_from_priors()
     return classifier
+
+
+def _head_first(config: TrainConfig, console: Console) -> Path:
+    """Train the head alone and return its best checkpoint."""
+    console.print(f"the head first, {config.head_epochs} epochs", highlight=False)
+    trained = train(
+        replace(
+            config,
+            head_epochs=0,
+            model=replace(config.model, freeze="backbone"),
+            augment=Augment(),  # so that the backbone runs once a poster
+            optim=replace(config.optim, schedule="cosine", warmup=0.0, ema=0.0),
+            trainer=replace(config.trainer, max_epochs=config.head_epochs, patience=0, compile=False),
+            output_dir=str(Path(config.output_dir) / "head"),
+        )
+    )
+    console.print("now the rest", highlight=False)
+    return trained.best
+
+
+def _start_from(path: str | Path, classifier: PosterClassifier) -> None:
+    """Bring the weights of a checkpoint of the same network, genres and pixels."""
+    network, before = load_network(path)
+    for what, theirs, wanted in (
+        ("network", before.model.name, classifier.contract.model.name),
+        ("genres", ", ".join(before.genres), ", ".join(classifier.contract.genres)),
+    ):
+        if theirs != wanted:
+            raise CheckpointError(f"cannot start from {path}: its {what} ({theirs}) is not that of this run ({wanted})")
+    ours = classifier.contract.data
+    if before.data.get("root") == ours["root"] and before.data.get("fingerprint") != ours["fingerprint"]:
+        raise CheckpointError(
+            f"cannot start from {path}: it knows these posters with other splits, so that it may have been trained on "
+            "what this run validates and tests on"
+        )
+    try:
+        classifier.network.load_state_dict(network.state_dict())
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"cannot start from {path}: {str(error).strip().splitlines()[-1].strip()}; give the same model.* settings"
+        ) from None
 
 
 def _check_resumable(path: str, before: Contract, contract: Contract) -> None:

@@ -1,0 +1,223 @@
+"""Five folds: every poster is answered once by a network that never saw it."""
+
+import csv
+import json
+import statistics
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from postergenre.data.splits import NUM_FOLDS
+from postergenre.errors import ConfigError
+from postergenre.evaluation import EvaluateConfig, Scored, scored
+from postergenre.metrics import bootstrap_intervals, genre_table, score
+from postergenre.training import TrainConfig, train
+
+SHOWN = (
+    ("mAP, headline genres", "map"),
+    ("mAP, all genres", "map_all"),
+    ("AUROC, macro", "auroc"),
+    ("BCE", "bce"),
+    ("ECE, mean of headline genres", "ece_genres"),
+    ("precision at 3", "precision_at_3"),
+    ("recall at 3", "recall_at_3"),
+    ("F1 micro at 0.5", "f1_micro"),
+    ("F1 micro, tuned", "f1_micro_tuned"),
+    ("F1 macro at 0.5", "f1_macro"),
+    ("F1 macro, tuned", "f1_macro_tuned"),
+    ("F1 weighted at 0.5", "f1_weighted"),
+    ("F1 weighted, tuned", "f1_weighted_tuned"),
+    ("F1 samples at 0.5", "f1_samples"),
+    ("F1 samples, tuned", "f1_samples_tuned"),
+    ("exact match, tuned", "exact_match_tuned"),
+    ("Hamming loss, tuned", "hamming_tuned"),
+)
+
+
+@dataclass(kw_only=True, slots=True)
+class CrossvalidateConfig(TrainConfig):
+    """Everything ``scripts/crossvalidate.py`` can be told: what training can, and which folds."""
+
+    folds: list[int] = field(default_factory=lambda: list(range(NUM_FOLDS)))
+    """Which of the five folds to train and score."""
+    tta: str = "none"
+    """As in evaluation: ``none``, ``flip`` or ``crops``."""
+
+    def __post_init__(self) -> None:
+        TrainConfig.__post_init__(self)
+        if not self.folds or len(set(self.folds)) < len(self.folds) or not set(self.folds) <= set(range(NUM_FOLDS)):
+            raise ConfigError(f"folds must be different numbers in 0 … {NUM_FOLDS - 1}, not {self.folds}")
+        if self.data.split != "fixed":
+            raise ConfigError(f"cross-validation makes its own splits: data.split=fixed, not {self.data.split}")
+        for name in ("resume", "start"):
+            if getattr(self, name):
+                raise ConfigError(f"{name} belongs to one fold: use it with scripts/train.py data.fold=…")
+
+
+@dataclass(kw_only=True, slots=True)
+class Crossvalidated:
+    """What a cross-validation found."""
+
+    folds: list[dict[str, float]]
+    """Scores of the test split of each fold."""
+    pooled: dict[str, float]
+    """Scores of all answers together, each by the network that did not see the poster: where calibration shows."""
+
+    def mean(self, name: str) -> float:
+        """Return the mean of a score over folds."""
+        return statistics.fmean(fold[name] for fold in self.folds)
+
+    def deviation(self, name: str) -> float:
+        """Return the standard deviation of a score over folds; NaN for one fold."""
+        return statistics.stdev(fold[name] for fold in self.folds) if len(self.folds) > 1 else float("nan")
+
+
+def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
+    """Train and score each fold; print and write mean and standard deviation of every score.
+
+    A fold's checkpoint is chosen, calibrated and given its thresholds by its validation posters; its test posters are
+    scored once. Folds that a former run left in ``output_dir`` with the same settings are read and not trained again.
+
+    Raises:
+        PosterGenreError: A setting or the posters cannot be used.
+    """
+    console = Console()
+    output = Path(config.output_dir)
+    found = [_fold(config, fold, console) for fold in config.folds]
+    contract = found[0].contract
+    raw, logits, targets = (torch.cat([getattr(fold, name) for fold in found]) for name in ("raw", "logits", "targets"))
+    result = Crossvalidated(folds=[fold.scores for fold in found], pooled=_pooled(found, raw, logits, targets))
+    headline = torch.tensor([genre in contract.headline for genre in contract.genres])
+    rows = genre_table(
+        logits,
+        targets,
+        raw=raw,
+        genres=contract.genres,
+        thresholds=torch.tensor([fold.contract.thresholds for fold in found]).mean(dim=0),
+    )
+    for i, row in enumerate(rows):  # a ranking that mixes the scales of five networks is no network's
+        for name in ("ap", "auroc", "f1", "precision", "recall"):
+            row[name] = statistics.fmean(float(fold.genres[i][name]) for fold in found)
+    _write(config, result, rows, found, output)
+    _print(console, result, found, rows)
+    interval = bootstrap_intervals(logits, targets, headline=headline)["bce"]
+    console.print(
+        f"all {len(targets)} answers together: BCE {result.pooled['bce']:.4f} [{interval[0]:.4f}, {interval[1]:.4f}], "
+        f"ECE {result.pooled['ece_genres_before']:.4f} before calibration, {result.pooled['ece_genres']:.4f} after",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"written to {output}: crossvalidation.json, per_genre.csv, predictions.csv, fold0/ …",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return result
+
+
+def _fold(config: CrossvalidateConfig, fold: int, console: Console) -> Scored:
+    folder = Path(config.output_dir) / f"fold{fold}"
+    settings = {name: value for name, value in asdict(config).items() if name not in ("folds", "tta", "output_dir")}
+    settings["data"] |= {"fold": fold, "workers": None, "cache": None, "cache_limit": None}
+    memory, checkpoint = folder / "settings.json", folder / "checkpoints" / "best.ckpt"
+    told = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+    if memory.is_file() and checkpoint.is_file():
+        if memory.read_text(encoding="utf-8") != told:
+            raise ConfigError(f"{folder} was trained with other settings; give another output folder")
+        console.print(f"fold {fold}: trained before", highlight=False)
+    else:
+        console.print(f"fold {fold}", style="bold", highlight=False)
+        train(_training(config, fold, folder))
+        memory.write_text(told, encoding="utf-8")  # last: an interrupted fold is trained again
+    return scored(
+        EvaluateConfig(
+            checkpoint=str(checkpoint),
+            split="test",
+            tta=config.tta,
+            report=False,
+            gpus=config.trainer.gpus,
+            num_resamples=100,  # the spread over folds says more
+            output_dir=str(folder / "test"),
+        ),
+        Console(quiet=True),
+    )
+
+
+def _training(config: CrossvalidateConfig, fold: int, folder: Path) -> TrainConfig:
+    names = TrainConfig.__dataclass_fields__
+    settings: dict[str, Any] = {name: getattr(config, name) for name in names}
+    settings |= {"data": replace(config.data, fold=fold), "output_dir": str(folder)}
+    return TrainConfig(**settings)
+
+
+def _pooled(found: list[Scored], raw: Tensor, logits: Tensor, targets: Tensor) -> dict[str, float]:
+    contract = found[0].contract
+    priors = torch.tensor([fold.contract.priors for fold in found]).mean(dim=0)
+    headline = torch.tensor([genre in contract.headline for genre in contract.genres])
+    after, before = (score(answers, targets, priors=priors, headline=headline) for answers in (logits, raw))
+    pooled = {name: float(after[name]) for name in ("bce", "bce_prior", "ece", "ece_genres")}
+    return pooled | {f"{name}_before": float(before[name]) for name in ("bce", "ece", "ece_genres")}
+
+
+def _write(
+    config: CrossvalidateConfig,
+    result: Crossvalidated,
+    rows: list[dict[str, str | float]],
+    found: list[Scored],
+    output: Path,
+) -> None:
+    summary = {
+        "command": found[0].command,
+        "folds": dict(zip(map(str, config.folds), result.folds, strict=True)),
+        "mean": {name: result.mean(name) for name in result.folds[0]},
+        "sd": {name: result.deviation(name) for name in result.folds[0]},
+        "baselines": {name: statistics.fmean(fold.baselines[name] for fold in found) for name in found[0].baselines},
+        "pooled": result.pooled,
+    }
+    (output / "crossvalidation.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    with (output / "per_genre.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, fieldnames=list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    with (output / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
+        header, *_ = _lines(Path(config.output_dir) / f"fold{config.folds[0]}")
+        file.write("fold," + header)
+        for fold in config.folds:
+            file.writelines(f"{fold},{line}" for line in _lines(output / f"fold{fold}")[1:])
+
+
+def _lines(folder: Path) -> list[str]:
+    with (folder / "test" / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        return file.readlines()
+
+
+def _print(console: Console, result: Crossvalidated, found: list[Scored], rows: list[dict[str, str | float]]) -> None:
+    count = len(result.folds)
+    table = Table(
+        title=f"{count} folds, test splits", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
+        collapse_padding=True,
+    )  # fmt: skip
+    for name in ("score", "mean ± sd", "knowing nothing"):
+        table.add_column(name, justify="left" if name == "score" else "right")
+    for label, name in SHOWN:
+        nothing = statistics.fmean(fold.baselines[name] for fold in found)
+        table.add_row(label, f"{result.mean(name):.4f} ± {result.deviation(name):.4f}", f"{nothing:.4f}")
+    counted = "{:.0f} | {:.0f}".format(*(result.folds[0][name] for name in ("num_genres", "num_genres_all")))
+    table.add_row("genres in mAP | all, first fold", counted, "")
+    console.print(table)
+    genres = Table(
+        title="by genre: means over folds; calibration of all answers", title_justify="left", box=box.SIMPLE_HEAD,
+        pad_edge=False, collapse_padding=True,
+    )  # fmt: skip
+    for name in ("genre", "support", "chance", "ap", "auroc", "f1", "ece_before", "ece"):
+        genres.add_column(name.replace("ece_before", "before"), justify="left" if name == "genre" else "right")
+    for row in sorted(rows, key=lambda row: -int(row["support"])):
+        cells = (row[name] for name in ("genre", "support", "chance", "ap", "auroc", "f1", "ece_before", "ece"))
+        genres.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells))
+    console.print(genres)

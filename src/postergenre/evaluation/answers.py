@@ -1,0 +1,180 @@
+"""What checkpoints answer about the posters of a split."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from postergenre.classifier.contract import Contract
+from postergenre.classifier.module import PosterClassifier
+from postergenre.data.datamodule import DataConfig, PosterData
+from postergenre.errors import CheckpointError, ConfigError, DataError
+from postergenre.evaluation.config import EvaluateConfig, Place
+from postergenre.features import keep_features
+from postergenre.genres import Genres
+from postergenre.hardware import Hardware, choose_hardware
+from postergenre.views import averaged
+
+
+@dataclass(kw_only=True, slots=True)
+class Answers:
+    """The answers of a checkpoint, or of several together, on N posters."""
+
+    contract: Contract
+    split: str
+    hardware: Hardware
+    paths: list[Path]
+    raw: Tensor
+    """``(N,G)`` logits as the network gives them; of an ensemble, the calibrated ones."""
+    logits: Tensor
+    """``(N,G)``, calibrated."""
+    targets: Tensor
+    """``(N,G)``."""
+    notes: list[str]
+    """What a reader of the scores should know, a sentence each."""
+    validation: bool
+    """Whether these posters chose the checkpoint and its thresholds."""
+
+
+def answer(checkpoints: Sequence[Path], config: EvaluateConfig) -> Answers:
+    """Return what ``checkpoints`` answer together on the split that ``config`` asks for.
+
+    The calibrated logits of several are averaged, and so are their thresholds.
+
+    Raises:
+        PosterGenreError: A checkpoint or its posters cannot be used, or the posters are not those of training.
+    """
+    members = [_answer(checkpoint, config) for checkpoint in checkpoints]
+    first = members[0]
+    if len(members) == 1:
+        return first
+    contract = Contract.together([member.contract for member in members])
+    for path, member in zip(checkpoints, members, strict=True):
+        if member.paths != first.paths:
+            raise CheckpointError(f"{path} was trained beside other {first.split} posters than {checkpoints[0]}")
+    logits = torch.stack([member.logits for member in members]).mean(dim=0)
+    return Answers(
+        contract=contract,
+        split=first.split,
+        hardware=first.hardware,
+        paths=first.paths,
+        raw=logits,
+        logits=logits,
+        targets=first.targets,
+        notes=[*dict.fromkeys(note for member in members for note in member.notes)],
+        validation=first.validation,
+    )
+
+
+def _answer(checkpoint: Path, config: EvaluateConfig) -> Answers:
+    classifier = PosterClassifier.from_checkpoint(str(checkpoint))
+    contract = classifier.contract
+    hardware = _hardware(config, contract)
+    elsewhere = config.split == "all"
+    data = _posters_elsewhere(contract, config.data) if elsewhere else _posters_of_training(contract, config.data)
+    split = "test" if elsewhere else _split(data, config.split)
+    notes = list(data.notes)
+    if split == "val" and config.split == "auto":
+        notes.append("this split has no test posters; scored on val, which chose the checkpoint and its thresholds")
+    if config.tta == "none":
+        keep_features(classifier.network, data, hardware, compute=False)  # what training kept need not run again
+    raw = _run(classifier, data, split, hardware, config.tta)
+    targets = data.targets[split]
+    if elsewhere:
+        targets = _matched(targets, data.genres, contract.genres)
+        if unknown := [genre for genre in data.genres if genre not in contract.genres]:
+            notes.append(f"genres the checkpoint does not know, left out: {', '.join(unknown)}")
+        if not targets.any():
+            raise DataError(
+                f"no poster has a genre that the checkpoint knows ({', '.join(contract.genres)}); the set has: "
+                f"{', '.join(data.genres)}"
+            )
+    return Answers(
+        contract=contract,
+        split="all" if elsewhere else split,
+        hardware=hardware,
+        paths=data.paths(split),
+        raw=raw,
+        logits=contract.calibrate(raw),
+        targets=targets,
+        notes=notes,
+        validation=split == "val",
+    )
+
+
+def _hardware(config: EvaluateConfig, contract: Contract) -> Hardware:
+    if config.precision == "auto":
+        with suppress(ConfigError):
+            return choose_hardware(config.gpus, contract.provenance.get("precision", "auto"))
+    return choose_hardware(config.gpus, config.precision)
+
+
+def _settings(contract: Contract, place: Place) -> dict[str, Any]:
+    settings: dict[str, Any] = {f.name: contract.data[f.name] for f in fields(DataConfig) if f.name in contract.data}
+    given = {setting.name: getattr(place, setting.name) for setting in fields(place)}
+    return settings | {name: value for name, value in given.items() if value is not None}
+
+
+def _posters_elsewhere(contract: Contract, place: Place) -> PosterData:
+    """Return all posters of a set that the checkpoint need not know."""
+    if place.root is None:
+        raise ConfigError("split=all scores another poster set: say which with data.root=FOLDER")
+    settings = _settings(contract, place) | {"source": "posters", "split": "all", "balance": 0.0}
+    data = PosterData(DataConfig(**settings), contract.preprocess)
+    data.setup()
+    return data
+
+
+def _posters_of_training(contract: Contract, place: Place) -> PosterData:
+    settings = _settings(contract, place)
+    data = PosterData(DataConfig(**settings), contract.preprocess)
+    data.prepare_data()
+    try:
+        data.setup()
+    except DataError as error:
+        raise DataError(f"the posters of training cannot be used any more: {error}") from None
+    if data.genres != contract.genres:
+        raise CheckpointError(
+            f"the posters have other genres ({', '.join(data.genres)}) than the checkpoint "
+            f"({', '.join(contract.genres)}); to score on another poster set, say split=all"
+        )
+    if data.fingerprint != contract.data.get("fingerprint"):
+        raise CheckpointError(
+            f"the posters at {settings['root']} or their splits are not those of training: its test posters may have "
+            "been trained on. Point data.root at the posters of training; to score on another poster set, say split=all"
+        )
+    return data
+
+
+def _matched(targets: Tensor, genres: Genres, wanted: Genres) -> Tensor:
+    """Return ``(N,G)`` targets of the ``wanted`` genres; one that the set does not know is nowhere."""
+    columns = [list(genres).index(genre) if genre in genres else -1 for genre in wanted]
+    padded = torch.cat([targets, torch.zeros(len(targets), 1)], dim=1)  # column -1
+    return padded[:, columns]
+
+
+def _split(data: PosterData, wanted: str) -> str:
+    if wanted == "auto":
+        return "test" if data.rows["test"] else "val"
+    if not data.rows[wanted]:
+        raise ConfigError(
+            f"these posters have no split {wanted!r}; they have: "
+            f"{', '.join(split for split, rows in data.rows.items() if rows)}"
+        )
+    return wanted
+
+
+def _run(classifier: PosterClassifier, data: PosterData, split: str, hardware: Hardware, tta: str) -> Tensor:
+    """Return the network's logits ``(N,G)`` on a split."""
+    device = hardware.device
+    data.pin_memory = device.type == "cuda"
+    network = classifier.network.to(device).eval()
+    with torch.inference_mode(), hardware.autocast():
+        answers = [
+            averaged(network, images.to(device, non_blocking=True), tta).float() for images, _, _ in data.loader(split)
+        ]
+    return torch.cat(answers).cpu()
