@@ -73,7 +73,7 @@ def main() -> None:
         for size in [32] if options.smoke else options.sizes:
             model = ModelConfig(library="tiny", weights="none") if options.smoke else ModelConfig(weights="none")
             data = poster_data(options, Preprocess(height=size, width=size), cache=scratch)
-            count, rounds = (32, 1) if options.smoke else (320 if size < 200 else 128, options.rounds)
+            count, rounds = (32, 1) if options.smoke else (160 if size < 200 else 64, options.rounds)
             paths = data.paths("train")[:count]
             made = classifier(data, model)
             made.network.eval()
