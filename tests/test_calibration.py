@@ -1,9 +1,11 @@
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from postergenre.calibration import fit_thresholds
+from postergenre.calibration import calibrate, fit_calibration, fit_thresholds
 
 
 def random_case(num_posters: int, num_genres: int, *, steps: int | None = None) -> tuple[Tensor, Tensor]:
@@ -93,3 +95,76 @@ def test_fitting_leaves_its_input_alone() -> None:
     fit_thresholds(probabilities, targets)
     assert torch.equal(probabilities, before[0])
     assert torch.equal(targets, before[1])
+
+
+def odds(num_posters: int, num_genres: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return true logits, and targets drawn with those odds."""
+    random = torch.Generator().manual_seed(seed)
+    logits = 1.5 * torch.randn(num_posters, num_genres, generator=random) - 1
+    return logits, (torch.rand(num_posters, num_genres, generator=random) < logits.sigmoid()).float()
+
+
+def test_calibration_divides_then_adds() -> None:
+    calibrated = calibrate(torch.tensor([[2.0, -3.0]]), torch.tensor([2.0, 0.5]), torch.tensor([0.25, -1.0]))
+    assert calibrated.tolist() == [[1.25, -7.0]]
+
+
+def test_one_genre_alone_is_fitted_as_logistic_regression_fits_it() -> None:
+    logits, targets = odds(400, 1)
+    temperatures, offsets = fit_calibration(3 * logits + 2, targets)
+    fitted = LogisticRegression(C=1e6, tol=1e-8).fit((3 * logits + 2).numpy(), targets[:, 0].numpy())
+    assert 1 / float(temperatures) == pytest.approx(float(fitted.coef_[0, 0]), abs=1e-3)
+    assert float(offsets) == pytest.approx(float(fitted.intercept_[0]), abs=1e-3)
+
+
+def test_what_was_overconfident_and_biased_is_undone() -> None:
+    logits, targets = odds(4000, 4)
+    temperatures, offsets = fit_calibration(2.5 * logits + 1, targets)
+    assert temperatures.tolist() == pytest.approx([2.5] * 4, rel=0.12)
+    assert offsets.tolist() == pytest.approx([-0.4] * 4, abs=0.12)
+    fresh, drawn = odds(4000, 4, seed=1)
+    before = binary_cross_entropy_with_logits(2.5 * fresh + 1, drawn)
+    after = binary_cross_entropy_with_logits(calibrate(2.5 * fresh + 1, temperatures, offsets), drawn)
+    best = binary_cross_entropy_with_logits(fresh, drawn)
+    assert best < after < best + 0.1 * (before - best)
+
+
+def test_a_genre_with_few_positives_follows_the_others() -> None:
+    logits, targets = odds(2000, 4)
+    logits[:, 3] -= 6
+    targets[:, 3] = 0
+    targets[logits[:, 3].argsort(descending=True)[:3], 3] = 1  # a perfect ranking: alone, its scale would explode
+    alone, _ = fit_calibration(2 * logits[:, 3:], targets[:, 3:])
+    temperatures, _ = fit_calibration(2 * logits, targets)
+    assert float(alone) < 0.5
+    assert temperatures[3] == pytest.approx(float(temperatures[:3].mean()), rel=0.3)
+
+
+def test_answers_that_are_true_to_their_odds_are_left_alone() -> None:
+    logits, targets = odds(400, 30, seed=3)
+    temperatures, offsets = fit_calibration(logits, targets)
+    untouched = (temperatures == 1) & (offsets == 0)
+    assert untouched.float().mean() > 0.5
+    calibrated = calibrate(logits, temperatures, offsets)
+    assert (calibrated - logits).abs().mean() < 0.1
+
+
+def test_a_ranking_is_never_turned_round() -> None:
+    logits, targets = odds(300, 2)
+    temperatures, _ = fit_calibration(-4 * logits, targets)
+    assert (temperatures > 0).all()
+
+
+@pytest.mark.parametrize("value", [-30.0, 0.0, 30.0])
+def test_logits_that_are_all_equal_give_a_usable_calibration(value: float) -> None:
+    targets = (torch.arange(60).reshape(30, 2) % 5 == 0).float()
+    temperatures, offsets = fit_calibration(torch.full((30, 2), value), targets)
+    assert temperatures.isfinite().all()
+    assert offsets.isfinite().all()
+    assert (temperatures > 0).all()
+
+
+def test_three_posters_can_be_calibrated() -> None:
+    temperatures, offsets = fit_calibration(torch.randn(3, 2), torch.eye(3)[:, :2])
+    assert temperatures.shape == offsets.shape == (2,)
+    assert temperatures.isfinite().all()

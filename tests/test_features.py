@@ -8,7 +8,7 @@ from postergenre.augment import Augment
 from postergenre.classifier.contract import load_network
 from postergenre.data.datamodule import PosterData
 from postergenre.evaluation import EvaluateConfig, evaluate
-from postergenre.evaluation.run import Place
+from postergenre.evaluation.config import Place
 from postergenre.features import keep_features
 from postergenre.hardware import choose_hardware
 from postergenre.networks import ModelConfig, PosterNetwork, build_network

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from conftest import read_csv
-from postergenre.classifier.contract import load_network
+from postergenre.classifier.contract import load_network, read_checkpoint
 from postergenre.errors import ConfigError, DataError
 from postergenre.hardware import choose_hardware
 from postergenre.inference import PredictConfig, Predictor, predict
@@ -45,9 +45,85 @@ def test_the_top_genres_are_printed_and_everything_is_written(
     assert lines[0].startswith("a red.png: Red ")
     assert lines[1].startswith(("b yellow.jpg: Red ", "b yellow.jpg: Green "))
     rows = read_csv(posters.parent / "out" / "predictions.csv")
-    assert list(rows[0]) == ["poster", "top", "Red", "Green", "Blue", "error"]
+    assert list(rows[0]) == ["poster", "genres", "top", "Red", "Green", "Blue", "error"]
     assert set(rows[1]["top"].split("|")) == {"Red", "Green"}
     assert float(rows[0]["Red"]) == pytest.approx(predictions[0].probabilities[0], abs=1e-6)  # type: ignore[index]
+
+
+def test_genres_over_their_threshold_are_marked_and_no_poster_goes_without(
+    trained: Trained, posters: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (answer, *_) = predict(config(trained, posters, top=3))
+    contract = read_checkpoint(trained.best)[1]
+    assert answer.probabilities is not None
+    over = [p >= t for p, t in zip(answer.probabilities, contract.thresholds, strict=True)]
+    line = capsys.readouterr().out.splitlines()[0]
+    for genre, probability, marked in zip(contract.genres, answer.probabilities, over, strict=True):
+        assert f"{genre} {probability:.1%}{'*' if marked else ''}" in line.replace(",", "").split("; also")[0]
+    rows = read_csv(posters.parent / "out" / "predictions.csv")
+    assert rows[0]["genres"] == "|".join(g for g, marked in zip(contract.genres, over, strict=True) if marked)
+    assert all(row["genres"] for row in rows)
+
+
+def unsure(trained: Trained, folder: Path) -> Path:
+    """Return a checkpoint whose thresholds no poster reaches."""
+    checkpoint, contract = read_checkpoint(trained.best)
+    plain = contract.to_plain() | {"thresholds": [1.0, 1.0, 1.0]}
+    torch.save(checkpoint | {"postergenre": plain}, folder / "unsure.ckpt")
+    return folder / "unsure.ckpt"
+
+
+@pytest.mark.parametrize("allow_empty", [False, True])
+def test_a_poster_below_all_thresholds_has_the_nearest_genre_unless_none_is_asked_for(
+    trained: Trained, posters: Path, tmp_path: Path, allow_empty: bool
+) -> None:
+    asked = config(trained, posters, allow_empty=allow_empty)
+    asked.checkpoint = str(unsure(trained, tmp_path))
+    predictions = predict(asked)
+    for row, answer in zip(read_csv(posters.parent / "out" / "predictions.csv"), predictions, strict=True):
+        assert answer.probabilities is not None
+        nearest = ["Red", "Green", "Blue"][int(np.argmax(answer.probabilities))]
+        assert row["genres"] == ("" if allow_empty else nearest)
+
+
+def test_genres_beyond_the_printed_ones_are_told_too(
+    trained: Trained, posters: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict(config(trained, posters, top=1))
+    yellow = capsys.readouterr().out.splitlines()[1]
+    assert "; also " in yellow
+    assert yellow.count("*") == 2
+
+
+def test_two_checkpoints_answer_together_with_the_mean_of_their_logits(
+    trained: Trained, posters: Path, tmp_path: Path
+) -> None:
+    checkpoint, contract = read_checkpoint(trained.best)
+    state = {name: -value if "output" in name else value for name, value in checkpoint["state_dict"].items()}
+    plain = contract.to_plain()
+    plain["preprocess"] = plain["preprocess"] | {"height": 48}  # other pixels, too
+    torch.save(checkpoint | {"state_dict": state, "postergenre": plain}, tmp_path / "other.ckpt")
+    paths = find_posters(str(posters))
+    hardware = choose_hardware("0", "32")
+    one, other, both = (
+        torch.tensor([p.probabilities for p in Predictor.load(files, hardware).predict(paths)])
+        for files in (trained.best, tmp_path / "other.ckpt", [trained.best, tmp_path / "other.ckpt"])
+    )
+    assert not torch.allclose(one, other, atol=0.1)
+    assert torch.allclose(both, ((one.logit() + other.logit()) / 2).sigmoid(), atol=1e-5)
+
+
+def test_looking_at_the_mirror_image_too_makes_left_and_right_the_same(trained: Trained, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (32, 24, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels[:, ::-1]).save(tmp_path / "b.png")
+    hardware = choose_hardware("0", "32")
+    for tta, same in (("none", False), ("flip", True), ("crops", True)):
+        predictor = Predictor.load(trained.best, hardware, tta=tta)
+        left, right = (p.probabilities for p in predictor.predict([tmp_path / "a.png", tmp_path / "b.png"]))
+        assert (left == pytest.approx(right, abs=1e-6)) is same
+    with pytest.raises(ConfigError, match="no tta 'mirror'"):
+        PredictConfig(checkpoint="x", posters="y", tta="mirror")
 
 
 def test_small_batches_answer_as_one_large_one(trained: Trained, posters: Path) -> None:
@@ -63,7 +139,8 @@ def test_prediction_equals_the_checkpoints_own_network(trained: Trained, posters
     network, contract = load_network(trained.best)
     random = np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8)
     Image.fromarray(random).save(posters / "large.jpg")  # decoded at reduced scale
-    expected = network(contract.preprocess.read(posters / "large.jpg")[None]).sigmoid()[0].tolist()
+    logits = network(contract.preprocess.read(posters / "large.jpg")[None])
+    expected = contract.calibrate(logits).sigmoid()[0].tolist()
     predictor = Predictor.load(trained.best, choose_hardware("0", "32"))
     (answer,) = predictor.predict([posters / "large.jpg"])
     assert answer.probabilities == pytest.approx(expected, abs=1e-6)

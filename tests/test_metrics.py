@@ -10,7 +10,10 @@ from postergenre.metrics import (
     GenreScores,
     average_precision,
     bootstrap_intervals,
+    calibration_errors,
+    constant_scores,
     genre_table,
+    paired_bootstrap,
     resamples,
     score,
     weighted_average_precision,
@@ -296,14 +299,84 @@ def test_a_genre_so_rare_that_resamples_miss_it_still_has_an_interval() -> None:
 
 
 def test_the_table_tells_each_genre_by_hand() -> None:
-    rows = genre_table(LOGITS, TARGETS, genres=["A", "B", "C"], thresholds=torch.tensor([0.5, 0.35, 0.5]))
-    a, b, c = rows
+    raw = torch.full_like(LOGITS, 10.0)  # as good as certain of everything
+    thresholds = torch.tensor([0.5, 0.35, 0.5])
+    a, b, c = genre_table(LOGITS, TARGETS, raw=raw, genres=["A", "B", "C"], thresholds=thresholds)
+    errors = calibration_errors(LOGITS.sigmoid(), TARGETS)
     assert a == pytest.approx(
         {
             "genre": "A", "support": 2, "chance": 0.5, "ap": 5 / 6, "auroc": 0.75, "threshold": 0.5,
-            "precision": 2 / 3, "recall": 1.0, "f1": 0.8,
-        }
+            "precision": 2 / 3, "recall": 1.0, "f1": 0.8, "ece_before": 0.5, "ece": float(errors[0]),
+        },
+        abs=1e-4,
     )  # fmt: skip
     assert (b["precision"], b["recall"], b["f1"]) == (1.0, 1.0, 1.0)
     assert (c["genre"], c["support"], c["chance"]) == ("C", 0, 0.0)
     assert all(math.isnan(float(c[name])) for name in ("ap", "auroc", "precision", "recall", "f1"))
+
+
+def test_calibration_errors_by_hand() -> None:
+    # Two bins of the fifteen are used: (0.2, 0.2, 0.2) with a third true, (0.9) true; then a genre that is never there.
+    probabilities = torch.tensor([[0.2, 0.1], [0.2, 0.1], [0.2, 0.1], [0.9, 0.1]])
+    targets = torch.tensor([[1.0, 0], [0, 0], [0, 0], [1, 0]])
+    expected = [3 / 4 * (1 / 3 - 0.2) + 1 / 4 * (1 - 0.9), 0.1]
+    assert calibration_errors(probabilities, targets).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_calibration_error_of_genres_is_the_mean_over_the_headline() -> None:
+    logits, targets, priors = random_case(80, 3)[0], random_case(80, 3)[1], torch.full((3,), 0.3)
+    headline = torch.tensor([True, False, True])
+    errors = calibration_errors(logits.sigmoid(), targets)
+    found = score(logits, targets, priors=priors, headline=headline)["ece_genres"]
+    assert float(found) == pytest.approx(float((errors[0] + errors[2]) / 2))
+
+
+def test_the_best_answer_without_a_poster_by_hand() -> None:
+    # Shares in training: A 0.6, B 0.3. Four posters: A, A, A and B, B.
+    targets = torch.tensor([[1.0, 0], [1, 0], [1, 1], [0, 1]])
+    found = constant_scores(targets, priors=torch.tensor([0.6, 0.3]), headline=torch.tensor([True, True]))
+    assert found["map"] == pytest.approx((3 / 4 + 2 / 4) / 2)  # the share of the positives
+    assert found["auroc"] == pytest.approx(0.5)
+    bce = -(3 * math.log(0.6) + math.log(0.4) + 2 * math.log(0.3) + 2 * math.log(0.7)) / 8
+    assert found["bce"] == pytest.approx(bce)
+    assert found["accuracy"] == pytest.approx(5 / 8)  # A everywhere, B nowhere
+    assert found["f1_macro"] == pytest.approx((6 / 7 + 0) / 2)
+    assert found["f1_macro_tuned"] == pytest.approx((6 / 7 + 4 / 6) / 2)  # both everywhere
+    assert found["f1_micro_tuned"] == pytest.approx(max(2 * 3 / (4 + 5), 2 * 5 / (8 + 5)))
+    assert found["hamming_tuned"] == pytest.approx(3 / 8)  # the least of 3/8 (A) and 3/8 (A and B)
+    assert found["ece_genres"] == pytest.approx((0.15 + 0.2) / 2)
+    assert not any(name.endswith("_prior") for name in found)
+
+
+def test_a_checkpoint_does_not_differ_from_itself() -> None:
+    logits, targets = random_case(60, 3)[:2]
+    found = paired_bootstrap(logits, logits, targets, headline=torch.ones(3, dtype=torch.bool), num_resamples=100)
+    for difference in found.values():
+        assert (difference.score, difference.interval, difference.p_value) == (0.0, (0.0, 0.0), 1.0)
+
+
+def test_a_clear_difference_is_real_and_its_sign_is_that_of_the_first() -> None:
+    logits, targets = random_case(300, 3)[:2]
+    random = torch.randn(logits.shape, generator=torch.Generator().manual_seed(5))
+    headline = torch.ones(3, dtype=torch.bool)
+    better, worse = logits + 2 * targets, random
+    found = paired_bootstrap(better, worse, targets, headline=headline, num_resamples=200)
+    maps = [float(average_precision(answers, targets).mean()) for answers in (better, worse)]
+    assert found["map"].score == pytest.approx(maps[0] - maps[1], abs=1e-6)
+    low, high = found["map"].interval
+    assert 0 < low < found["map"].score < high
+    assert found["map"].p_value == pytest.approx(1 / 201)
+    back = paired_bootstrap(worse, better, targets, headline=headline, num_resamples=200)
+    assert back["map"].interval == pytest.approx((-high, -low), abs=1e-9)
+
+
+def test_pairing_finds_what_two_intervals_would_miss() -> None:
+    logits, targets = random_case(300, 3)[:2]
+    headline = torch.ones(3, dtype=torch.bool)
+    slightly = logits + 0.25 * targets
+    ours, theirs = (
+        bootstrap_intervals(answers, targets, headline=headline, num_resamples=300)["map"]
+        for answers in (slightly, logits)
+    )
+    assert ours[0] < theirs[1]  # they overlap
+    assert paired_bootstrap(slightly, logits, targets, headline=headline, num_resamples=300)["map"].interval[0] > 0

@@ -9,6 +9,7 @@ from torch import nn
 
 from postergenre.errors import ConfigError
 from postergenre.networks import ModelConfig, PosterNetwork, build_network
+from postergenre.networks.pools import AverageAndMax, Statistics
 
 NETWORKS = [
     ("torchvision", "vgg19", ["stage1", "stage2", "stage3", "stage4", "stage5"]),
@@ -174,3 +175,53 @@ def test_an_unknown_network_names_the_known_ones() -> None:
 def test_a_wrong_setting_names_the_right_ones(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         ModelConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_statistics_of_every_stage_by_hand() -> None:
+    maps = [torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]]), torch.tensor([[[[2.0]], [[-1.0]]]])]
+    assert Statistics()(maps).tolist() == [[4.0, 7.0, pytest.approx(5**0.5), 2.0, -1.0, 2.0, -1.0, 0.0, 0.0]]
+
+
+def test_average_and_max_by_hand() -> None:
+    assert AverageAndMax()(torch.tensor([[[[1.0, 3.0]], [[0.0, -2.0]]]])).tolist() == [[2.0, -1.0, 3.0, 0.0]]
+
+
+@pytest.mark.parametrize(("pool", "num_features"), [("avg", 128), ("max", 128), ("avgmax", 256), ("statistics", 720)])
+def test_pools_make_as_many_features_as_they_say(pool: str, num_features: int) -> None:
+    network = build(pool=pool).eval()
+    assert network.features(pictures()).shape == (2, num_features)
+    assert network(pictures()).shape == (2, 5)
+
+
+def test_a_timm_network_can_tell_the_statistics_of_its_stages() -> None:
+    network = build("timm", "resnet18", pool="statistics", freeze="backbone").eval()
+    features = network.features(pictures())
+    assert features.shape == (2, 3 * (64 + 64 + 128 + 256 + 512))
+    (backbone,) = network.stages
+    maps = backbone.model.forward_intermediates(network.normalize(pictures()), intermediates_only=True)
+    assert torch.allclose(features[:, :64], maps[0].mean(dim=(2, 3)), atol=1e-5)
+    assert torch.equal(network.prefix(pictures()), features)
+    with pytest.raises(ConfigError, match=r"model\.pool=auto, or statistics, not max"):
+        build("timm", "resnet18", pool="max")
+
+
+def test_a_head_that_sees_every_stage_is_not_cut_before_the_last() -> None:
+    network = build(pool="statistics", freeze="stage2").eval()
+    assert network.num_frozen == 0
+    assert not any(p.requires_grad for p in network.stages.stage2.parameters())
+    whole = build(pool="statistics", freeze="backbone").eval()
+    assert torch.equal(whole(whole.prefix(pictures())), whole(pictures()))
+
+
+def test_a_head_may_standardise_its_features() -> None:
+    network = build(standardize=True, hidden=0, dropout=0.0).train()
+    seen = []
+    network.head.dropout.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    network(pictures())
+    assert torch.allclose(seen[0].mean(dim=0), torch.zeros(128), atol=1e-3)
+    assert {name for name, _ in network.head.named_parameters()} == {"output.weight", "output.bias"}
+
+
+def test_an_unknown_pool_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"no model\.pool 'best'; known: auto, avg, max, avgmax, statistics"):
+        ModelConfig(pool="best")

@@ -1,13 +1,16 @@
 """The commands people type, as people type them."""
 
 import csv
+import html
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from conftest import ROOT, read_csv
 from postergenre.training import Trained
@@ -139,3 +142,54 @@ def test_a_few_steps_on_the_real_posters_and_their_scores(tmp_path: Path) -> Non
     assert scores["num_genres"] == 22
     assert scores["accuracy_prior"] == pytest.approx(0.906, abs=0.01)
     assert scores["map"] > scores["map_prior"] == pytest.approx(0.106, abs=0.003)
+
+
+STRANGE = {"Zorble": 0, "Quux & Co": 1, "<Flim>": 2, "Ñandú": None}
+"""Genres that nobody has heard of: three are a bright channel, the fourth is darkness."""
+
+
+@pytest.fixture
+def strange_posters(tmp_path: Path) -> Path:
+    """A poster set in the simple schema."""
+    root = tmp_path / "strange"
+    root.mkdir()
+    random = np.random.default_rng(0)
+    lines = ["image,genres"]
+    for number in range(100):
+        marks = [(number % 8) >> channel & 1 for channel in range(3)]
+        genres = [name for name, channel in STRANGE.items() if (not any(marks) if channel is None else marks[channel])]
+        pixels = random.integers(0, 60, (36, 24, 3)) + 190 * np.array(marks)
+        Image.fromarray(pixels.astype(np.uint8)).save(root / f"{number}.png")
+        lines.append(f"{number}.png,{'|'.join(genres)}")
+    (root / "train.csv").write_text("\n".join(lines), encoding="utf-8")
+    return root
+
+
+@pytest.mark.slow
+def test_genres_nobody_has_heard_of_go_all_the_way(strange_posters: Path, tmp_path: Path) -> None:
+    common = [f"data.root={strange_posters}", f"data.cache={tmp_path / 'cache'}"]
+    run("train", *common, *SMALL, "trainer.max_epochs=8", "hydra.run.dir=run", cwd=tmp_path)
+    done = run("evaluate", "checkpoint=run/checkpoints/best.ckpt", "hydra.run.dir=scores", cwd=tmp_path)
+    assert json.loads((tmp_path / "scores" / "metrics.json").read_text())["scores"]["num_genres"] == 4
+    assert "Zorble" in done.stdout
+    report = (tmp_path / "scores" / "report.html").read_text(encoding="utf-8")
+    assert all(html.escape(genre, quote=False) in report for genre in STRANGE)
+    assert "<Flim>" not in report
+    assert "Quux & Co" in (tmp_path / "scores" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    answers = run(
+        "predict", "checkpoint=run/checkpoints/best.ckpt", f"posters={strange_posters}/8.png", "hydra.run.dir=answers",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert answers.stdout.startswith("8.png: Ñandú")
+
+
+@pytest.mark.slow
+def test_folds_are_trained_scored_and_summed_up(colour_posters: Path, tmp_path: Path) -> None:
+    done = run(
+        "crossvalidate", f"data.root={colour_posters}", *SMALL, f"data.cache={tmp_path}", "folds=[0,2]",
+        "loss=asymmetric", "loss.settings.gamma_neg=2", "hydra.run.dir=folds", cwd=tmp_path,
+    )  # fmt: skip
+    assert "2 folds, test splits" in done.stdout
+    assert set(json.loads((tmp_path / "folds" / "crossvalidation.json").read_text())["folds"]) == {"0", "2"}
+    settings = json.loads((tmp_path / "folds" / "fold2" / "settings.json").read_text())
+    assert settings["loss"]["settings"]["gamma_neg"] == 2

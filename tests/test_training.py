@@ -1,6 +1,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,9 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from postergenre.augment import Augment
 from postergenre.classifier.contract import load_network, read_checkpoint
 from postergenre.errors import CheckpointError, ConfigError
-from postergenre.evaluation import EvaluateConfig, evaluate
-from postergenre.evaluation.run import Place
 from postergenre.hardware import Hardware
+from postergenre.losses import LOSSES, LossConfig
+from postergenre.networks import ModelConfig
 from postergenre.training import TrainConfig, Trained, train
 from postergenre.training.callbacks import Last
 from postergenre.training.run import build_trainer
@@ -28,61 +29,6 @@ def test_training_learns_genres_that_can_be_seen(trained: Trained) -> None:
     assert trained.scores["f1_micro_tuned"] > 0.9
 
 
-def test_evaluate_gives_the_very_numbers_training_gave(trained: Trained, tmp_path: Path) -> None:
-    scores = evaluate(
-        EvaluateConfig(
-            checkpoint=str(trained.best),
-            split="val",
-            gpus="0",
-            precision="32",
-            num_resamples=100,
-            output_dir=str(tmp_path),
-        )
-    )
-    assert scores == pytest.approx(trained.scores, abs=1e-6)
-
-
-def test_evaluate_takes_the_test_split_and_writes_its_tables(trained: Trained, tmp_path: Path) -> None:
-    scores = evaluate(
-        EvaluateConfig(checkpoint=str(trained.best), gpus="0", num_resamples=100, output_dir=str(tmp_path))
-    )
-    assert scores["num_posters"] == 21
-    assert scores["map"] > 0.9
-    table = pd.read_csv(tmp_path / "per_genre.csv")
-    assert list(table["genre"]) == ["Red", "Green", "Blue"]
-    report = pd.read_json(tmp_path / "metrics.json", typ="series")
-    assert report["split"] == "test"
-    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert events.Scalars("test/map")[0].value == pytest.approx(scores["map"])
-    assert events.Scalars("test/map_prior")[0].value < 0.7
-    low, high = report["intervals"]["map"]
-    assert low <= report["scores"]["map"] <= high
-
-
-def test_evaluate_refuses_other_posters_than_those_of_training(
-    trained: Trained, colour_posters: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "Images").symlink_to(colour_posters / "Images")
-    lines = (colour_posters / "train.csv").read_text().splitlines()
-    (tmp_path / "train.csv").write_text("\n".join(lines[:-3]))
-    with pytest.raises(CheckpointError, match="not those of training"):
-        evaluate(EvaluateConfig(checkpoint=str(trained.best), data=Place(root=str(tmp_path)), output_dir=str(tmp_path)))
-
-
-def test_evaluate_takes_posters_that_moved(trained: Trained, colour_posters: Path, tmp_path: Path) -> None:
-    (tmp_path / "moved").symlink_to(colour_posters)
-    config = EvaluateConfig(
-        checkpoint=str(trained.best),
-        split="val",
-        data=Place(root=str(tmp_path / "moved"), batch_size=5),
-        gpus="0",
-        precision="32",
-        num_resamples=100,
-        output_dir=str(tmp_path / "out"),
-    )
-    assert evaluate(config)["map"] == pytest.approx(trained.score, abs=1e-5)
-
-
 def test_a_run_leaves_its_logs_splits_and_checkpoints(trained: Trained) -> None:
     folder = trained.best.parents[1]
     assert {path.name for path in trained.best.parent.iterdir()} == {"best.ckpt", "last.ckpt"}
@@ -91,14 +37,14 @@ def test_a_run_leaves_its_logs_splits_and_checkpoints(trained: Trained) -> None:
     metrics = pd.read_csv(folder / "metrics.csv")
     assert metrics["val/map"].max() == pytest.approx(trained.score, abs=1e-4)
     assert metrics["val/map_prior"].dropna().tolist() == pytest.approx([trained.scores["map_prior"]] * 6)
-    assert metrics["train/bce_epoch"].dropna().is_monotonic_decreasing
+    assert metrics["train/loss_epoch"].dropna().is_monotonic_decreasing
 
 
 def test_tensorboard_shows_scalars_rates_curves_posters_and_hyperparameters(trained: Trained) -> None:
     events = EventAccumulator(str(trained.best.parents[1] / "tensorboard"), size_guidance={"tensors": 0, "images": 0})
     events.Reload()
     tags = events.Tags()
-    assert {"val/map", "val/map_prior", "val/bce", "val/bce_prior", "train/bce", "lr-AdamW/head"} <= set(
+    assert {"val/map", "val/map_prior", "val/bce", "val/bce_prior", "train/loss", "lr-AdamW/head"} <= set(
         tags["scalars"]
     )
     assert {"pr/Red", "pr/Green", "pr/Blue"} <= set(tags["tensors"])
@@ -256,6 +202,109 @@ def test_a_prior_bias_starts_the_loss_at_the_prior(colour_config: MakeConfig) ->
 
 
 @pytest.mark.slow
+def test_the_average_of_the_weights_is_what_is_kept_and_scored(colour_config: MakeConfig) -> None:
+    config = colour_config()
+    config.optim.ema, config.trainer.max_epochs = 0.9, 2
+    averaged = train(config)
+    checkpoint, _ = read_checkpoint(averaged.last)
+    kept, current = checkpoint["state_dict"], checkpoint["current_model_state"]
+    assert not torch.equal(kept["network.head.output.weight"], current["network.head.output.weight"])
+    config = colour_config()
+    config.trainer.max_epochs, config.output_dir = 2, f"{config.output_dir}-plain"
+    plain = weights(train(config).last)
+    assert torch.allclose(plain["network.head.output.weight"], current["network.head.output.weight"], atol=1e-6)
+
+
+def test_an_average_is_resumed_as_it_was(colour_config: MakeConfig, tmp_path: Path) -> None:
+    config = colour_config()
+    config.optim.ema = 0.9
+    whole = weights(train(config).last)
+    config.output_dir, config.trainer.max_epochs = str(tmp_path / "half"), 3
+    half = train(config).last
+    config.output_dir, config.trainer.max_epochs, config.resume = str(tmp_path / "rest"), 6, str(half)
+    rest = weights(train(config).last)
+    assert all(torch.equal(rest[name], value) for name, value in whole.items())
+
+
+def test_the_head_learns_first_and_the_rest_goes_on_from_it(
+    colour_config: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = colour_config()
+    config.head_epochs, config.trainer.max_epochs = 3, 1
+    config.optim.lr, config.optim.backbone_scale = 1e-3, 1e-9
+    config.augment = Augment(flip=0.5)
+    trained = train(config)
+    head = weights(Path(config.output_dir) / "head" / "checkpoints" / "best.ckpt")
+    both = weights(trained.best)
+    config.head_epochs, config.output_dir = 0, f"{config.output_dir}-without"
+    without = weights(train(config).best)
+    assert torch.allclose(both["network.stages.stage1.0.weight"], head["network.stages.stage1.0.weight"], atol=1e-5)
+    name = "network.head.hidden.weight"
+    assert 0 < (both[name] - head[name]).norm() < 0.7 * (without[name] - head[name]).norm()
+    assert "the head first, 3 epochs" in capsys.readouterr().out
+
+
+def test_a_run_can_start_from_another_ones_network(colour_config: MakeConfig, trained: Trained) -> None:
+    config = colour_config()
+    config.start, config.trainer.max_epochs, config.optim.lr = str(trained.best), 1, 1e-9
+    assert train(config).score == pytest.approx(trained.score, abs=1e-3)
+
+
+def test_what_knows_the_posters_in_other_splits_is_no_start(colour_config: MakeConfig, trained: Trained) -> None:
+    config = colour_config()
+    config.start, config.data.fold = str(trained.best), 1
+    with pytest.raises(CheckpointError, match="it knows these posters with other splits"):
+        train(config)
+
+
+def test_another_network_is_no_start(colour_config: MakeConfig, trained: Trained) -> None:
+    config = colour_config()
+    config.start, config.model.hidden = str(trained.best), 8
+    with pytest.raises(CheckpointError, match=r"cannot start from .*; give the same model\.\* settings"):
+        train(config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"head_epochs": -1}, "head_epochs must be 0"),
+        ({"head_epochs": 2, "start": "x.ckpt"}, "give one of the two"),
+        ({"head_epochs": 2, "model": ModelConfig(freeze="backbone")}, "with model.freeze=backbone nothing does"),
+    ],
+)
+def test_ways_to_start_that_exclude_each_other_are_told(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig(**settings)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_learns_the_colours(name: str, colour_config: MakeConfig) -> None:
+    config = colour_config()
+    config.loss = LossConfig(name=name, smooth_negatives=0.05)
+    assert train(config).score > 0.9
+
+
+def test_mixing_is_the_same_with_kept_features_as_without(colour_config: MakeConfig, tmp_path: Path) -> None:
+    scores = []
+    for limit in (20.0, 0.0):
+        config = colour_config()
+        config.model.freeze, config.data.cache_limit = "stage2", limit
+        config.augment.mixup = config.augment.cutmix = 1.0
+        config.output_dir = str(tmp_path / f"{limit}")
+        scores.append(train(config).scores)
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+    config.augment.mixup = config.augment.cutmix = 0.0
+    assert train(config).scores["bce"] != pytest.approx(scores[1]["bce"], abs=1e-3)
+
+
+def test_balanced_posters_train_and_leave_validation_as_it_is(colour_config: MakeConfig) -> None:
+    config = colour_config()
+    config.data.balance = 1.0
+    trained = train(config)
+    assert trained.score > 0.9
+    assert trained.scores["num_posters"] == 16
+
+
 def test_the_penalty_on_the_last_layer_shrinks_it(colour_config: MakeConfig) -> None:
     plain, penalised = colour_config(), colour_config()
     penalised.optim.output_l2 = 1.0

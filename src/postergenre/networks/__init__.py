@@ -6,12 +6,14 @@ import torch
 
 from postergenre.errors import ConfigError
 from postergenre.networks.network import IMAGENET_MEAN, IMAGENET_STD, PosterNetwork
+from postergenre.networks.pools import build_pool, count_features
 from postergenre.networks.tiny import tiny_stages
 
 __all__ = ["ModelConfig", "PosterNetwork", "build_network"]
 
 LIBRARIES = ("torchvision", "timm", "tiny")
 NORMALIZATIONS = ("auto", "unit")
+POOLS = ("auto", "avg", "max", "avgmax", "statistics")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -28,6 +30,11 @@ class ModelConfig:
     """``none``, ``backbone``, or the last stage that does not train."""
     normalize: str = "auto"
     """``auto``: pixels as the weights expect them. ``unit``: only scaled to 0 … 1."""
+    pool: str = "auto"
+    """From maps to features: ``auto`` (as the network has it), ``avg``, ``max``, ``avgmax`` (both), or ``statistics``:
+    mean, maximum and deviation of every stage's channels."""
+    standardize: bool = False
+    """Bring each feature to mean 0 and deviation 1 before the head (batch norm without weights)."""
     hidden: int = 128
     """Width of the hidden layer of the head; 0 makes the head linear."""
     dropout: float = 0.2
@@ -38,6 +45,8 @@ class ModelConfig:
             raise ConfigError(f"no model.library {self.library!r}; known: {', '.join(LIBRARIES)}")
         if self.normalize not in NORMALIZATIONS:
             raise ConfigError(f"no model.normalize {self.normalize!r}; known: {', '.join(NORMALIZATIONS)}")
+        if self.pool not in POOLS:
+            raise ConfigError(f"no model.pool {self.pool!r}; known: {', '.join(POOLS)}")
         if self.hidden < 0:
             raise ConfigError(f"model.hidden must be 0 (no hidden layer) or more, not {self.hidden}")
         if not 0 <= self.dropout < 1:
@@ -73,25 +82,29 @@ def build_network(
             hidden=config.hidden,
             dropout=config.dropout,
             scaled=scaled,
+            pool=config.pool,
+            standardize=config.standardize,
         )
     else:
         if config.library == "tiny":
             if config.weights != "none":
                 raise ConfigError(f"the tiny network has no weights to load: model.weights=none, not {config.weights}")
-            stages, pool, num_features = tiny_stages()
+            stages, pool = tiny_stages()
         else:
             from postergenre.networks.vision import vision_stages
 
-            stages, pool, num_features = vision_stages(config.name, config.weights, empty=empty)
+            stages, pool = vision_stages(config.name, config.weights, empty=empty)
+        pool = build_pool(config.pool, pool)
         network = PosterNetwork(
             stages=stages,
             pool=pool,
-            num_features=num_features,
+            num_features=count_features(stages, pool),
             num_outputs=num_outputs,
             hidden=config.hidden,
             dropout=config.dropout,
             mean=(0.0, 0.0, 0.0) if scaled else IMAGENET_MEAN,
             std=(1.0, 1.0, 1.0) if scaled else IMAGENET_STD,
+            standardize=config.standardize,
         )
     network.freeze(config.freeze)
     if empty:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from postergenre.errors import ConfigError
+from postergenre.networks.pools import Statistics
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -46,6 +47,7 @@ class PosterNetwork(nn.Module):
         dropout: float,
         mean: Sequence[float],
         std: Sequence[float],
+        standardize: bool = False,
     ) -> None:
         super().__init__()
         self.num_frozen = 0
@@ -56,6 +58,8 @@ class PosterNetwork(nn.Module):
         )  # (B,3,H,W) -> (B,C,h,w), or (B,C) where a network pools itself
         self.pool = pool  # -> (B,C)
         layers: list[tuple[str, nn.Module]] = []
+        if standardize:
+            layers.append(("standardize", nn.BatchNorm1d(num_features, affine=False)))
         if hidden:
             layers += [("hidden", nn.Linear(num_features, hidden)), ("relu", nn.ReLU())]
         layers += [("dropout", nn.Dropout(dropout)), ("output", nn.Linear(hidden or num_features, num_outputs))]
@@ -63,8 +67,16 @@ class PosterNetwork(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Return the pooled features ``(B,C)`` of ``uint8 (B,3,H,W)`` images."""
-        features: Tensor = self.pool(self.stages(self.normalize(images)))
+        maps = [self.normalize(images)]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        features: Tensor = self.pool(maps[1:] if self.pools_every_stage else maps[-1])
         return features
+
+    @property
+    def pools_every_stage(self) -> bool:
+        """Whether the head sees all stages, and not only the last."""
+        return isinstance(self.pool, Statistics)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return ``logits (B,G)`` of images, or of what ``prefix`` made of them (told by the floating-point type)."""
@@ -76,8 +88,10 @@ class PosterNetwork(nn.Module):
     def prefix(self, images: Tensor) -> Tensor:
         """Return what the frozen stages make of ``uint8 (B,3,H,W)``: maps ``(B,C,h,w)``, or all frozen, ``(B,C)``."""
         assert self.num_frozen
+        if self.num_frozen == len(self.stages):
+            return self.features(images)
         maps: Tensor = self.stages[: self.num_frozen](self.normalize(images))
-        return self.pool(maps) if self.num_frozen == len(self.stages) else maps
+        return maps
 
     def suffix(self, features: Tensor) -> Tensor:
         """Return ``logits (B,G)`` of what ``prefix`` returned, in any floating-point type."""
@@ -126,6 +140,8 @@ class PosterNetwork(nn.Module):
                 break
         frozen = [not any(p.requires_grad for p in stage.parameters()) for stage in self.stages]
         self.num_frozen = frozen.index(False) if False in frozen else len(frozen)
+        if self.pools_every_stage and False in frozen:
+            self.num_frozen = 0  # the head looks behind the cut
 
     def train(self, mode: bool = True) -> "PosterNetwork":
         """Set the mode; a module whose parameters are all frozen stays in evaluation mode.

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from timm.models import group_parameters
 from torch import Tensor, nn
 
 from postergenre.errors import ConfigError
 from postergenre.networks.network import PosterNetwork
+from postergenre.networks.pools import Statistics
 from postergenre.networks.weights import load_weights
 
 
@@ -23,6 +25,14 @@ class TimmFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         features: Tensor = self.model.forward_head(self.model.forward_features(images), pre_logits=True)
+        return features
+
+
+class TimmStatistics(TimmFeatures):
+    """``(B,3,H,W)`` to the statistics ``(B,C)`` of the maps of every level that timm tells; see ``Statistics``."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = Statistics()(self.model.forward_intermediates(images, intermediates_only=True))
         return features
 
 
@@ -42,7 +52,16 @@ class TimmNetwork(PosterNetwork):
 
 
 def build_timm(
-    name: str, weights: str, *, input_size: Sequence[int], num_outputs: int, hidden: int, dropout: float, scaled: bool
+    name: str,
+    weights: str,
+    *,
+    input_size: Sequence[int],
+    num_outputs: int,
+    hidden: int,
+    dropout: float,
+    scaled: bool,
+    pool: str,
+    standardize: bool,
 ) -> TimmNetwork:
     """Return a timm network with our head.
 
@@ -54,10 +73,14 @@ def build_timm(
         hidden: Width of the head's hidden layer, 0 for none.
         dropout: Probability in the head.
         scaled: Leave pixels in 0 … 1 instead of normalising them as the weights expect.
+        pool: ``auto`` (as the model itself pools) or ``statistics``.
+        standardize: Standardise features before the head.
 
     Raises:
         ConfigError: No such model, or its weights cannot be had.
     """
+    if pool not in ("auto", "statistics"):
+        raise ConfigError(f"timm networks pool as they do: model.pool=auto, or statistics, not {pool}")
     if not timm.is_model(name):
         close = ", ".join(get_close_matches(name, timm.list_models(), n=5))
         raise ConfigError(f"no timm model {name!r}" + (f"; close: {close}" if close else ""))
@@ -87,13 +110,20 @@ def build_timm(
             )
         model.load_state_dict({key: state[key] for key in known})
     mean, std = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)) if scaled or entry is None else (entry.mean, entry.std)
+    if pool == "statistics" and not hasattr(model, "forward_intermediates"):
+        raise ConfigError(f"timm tells no maps of {name}'s stages: model.pool=auto")
+    backbone = TimmStatistics(model) if pool == "statistics" else TimmFeatures(model)
+    model.eval()
+    with torch.inference_mode():
+        num_features = backbone(torch.zeros(1, 3, *input_size)).shape[1]
     return TimmNetwork(
-        stages={"backbone": TimmFeatures(model)},
+        stages={"backbone": backbone},
         pool=nn.Identity(),
-        num_features=model.head_hidden_size if hasattr(model, "head_hidden_size") else model.num_features,
+        num_features=num_features,
         num_outputs=num_outputs,
         hidden=hidden,
         dropout=dropout,
         mean=mean,
         std=std,
+        standardize=standardize,
     )

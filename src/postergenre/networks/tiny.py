@@ -5,12 +5,10 @@ from itertools import pairwise
 
 from torch import nn
 
-NUM_FEATURES = 128
 
-
-def tiny_stages() -> tuple[OrderedDict[str, nn.Module], nn.Module, int]:
-    """Return the stages, the pool and the number of features C; 0.1 million parameters."""
-    widths = (3, 16, 32, 64, NUM_FEATURES)
+def tiny_stages() -> tuple[OrderedDict[str, nn.Module], nn.Module]:
+    """Return the stages and the pool; 0.1 million parameters."""
+    widths = (3, 16, 32, 64, 128)
     stages = OrderedDict(
         (
             f"stage{i}",
@@ -23,4 +21,4 @@ def tiny_stages() -> tuple[OrderedDict[str, nn.Module], nn.Module, int]:
         for i, (wide_in, wide_out) in enumerate(pairwise(widths), 1)
     )
     # A motif is one spot of the poster: its strongest response says more than the average.
-    return OrderedDict[str, nn.Module](stages), nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()), NUM_FEATURES
+    return OrderedDict[str, nn.Module](stages), nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())

@@ -14,8 +14,8 @@ from postergenre.errors import ConfigError
 from postergenre.networks.weights import load_weights
 
 
-def vision_stages(name: str, weights: str, *, empty: bool) -> tuple[OrderedDict[str, nn.Module], nn.Module, int]:
-    """Return the stages, the pool and the number of features C of a torchvision network without its classifier.
+def vision_stages(name: str, weights: str, *, empty: bool) -> tuple[OrderedDict[str, nn.Module], nn.Module]:
+    """Return the stages and the pool of a torchvision network without its classifier.
 
     Args:
         name: A classification model of torchvision.
@@ -35,14 +35,13 @@ def vision_stages(name: str, weights: str, *, empty: bool) -> tuple[OrderedDict[
             else torchvision.models.get_model(name, weights=None)
         )
     stages, pool = _cut(name, network)
-    num_features = pool(nn.Sequential(stages)(torch.zeros(2, 3, 64, 64, device="meta"))).shape[1]
     if empty:
-        return stages, pool, num_features
+        return stages, pool
     backbone = nn.ModuleList([*stages.values(), pool])
     backbone.to_empty(device="cpu")
     if weights == "none":
         _initialise(backbone)
-        return stages, pool, num_features
+        return stages, pool
     state = _imagenet(name) if weights == "imagenet" else load_weights(Path(weights).expanduser())
     own = {key: value for key, value in network.state_dict().items() if not value.is_meta}  # the classifier is not cut
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
@@ -62,7 +61,7 @@ def vision_stages(name: str, weights: str, *, empty: bool) -> tuple[OrderedDict[
                 )
             else:
                 value.copy_(state[key])
-    return stages, pool, num_features
+    return stages, pool
 
 
 def _cut(name: str, network: nn.Module) -> tuple[OrderedDict[str, nn.Module], nn.Module]:
