@@ -433,7 +433,7 @@ def test_the_heat_maps_show_true_and_given_genres(tmp_path: Path) -> None:
     case = make_scored(tmp_path, genres=("A", "B"), targets=targets, raw=raw)
     source = Page(write_report(case, tmp_path)).source
     together = source[source.index('<section id="together">') : source.index('<section id="frequency">')]
-    true, predicted = together.split("<b>predicted</b>")
+    true, predicted = together.split("<b>Predicted</b>")
     assert re.findall(r">(\d+|–)</text>", true) == ["33", "50"]
     assert re.findall(r">(\d+|–)</text>", predicted) == ["67", "100"]
 

@@ -12,6 +12,8 @@ GAP = 3.5
 """Between the middle of a point and its name, in points."""
 MARKER = 2.5
 """Half the side of what a marker covers, in points."""
+APART = 2.5
+"""Between two names side by side, in points."""
 DISTANCES = (0.0, 0.8, 1.6, 2.6)
 """How far off a name may stand, in heights of a letter."""
 FARTHER = 0.2
@@ -39,7 +41,7 @@ def place_labels(
         outside = width * height - _overlap(np.array(within), boxes)
         cost = hidden + 10 * outside + FARTHER * width * height * far
         best = int(np.argmin(cost))  # the first of equals: right of the point
-        taken = np.concatenate([taken, boxes[[best]]])
+        taken = np.concatenate([taken, boxes[[best]] + APART * np.array([-1, 0, 1, 0])])
         corners.append((float(left[best]), float(bottom[best])))
     return corners
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from postergenre.evaluation.report import plots
+from postergenre.evaluation.report import curves, maps
 from postergenre.evaluation.report.findings import (
     Bins,
     Findings,
@@ -48,7 +48,7 @@ def precision_recall_curves(findings: Findings, rows: Sequence[Row]) -> list[Pan
             continue
         recall, precision = precision_recall(findings.logits[:, place], findings.truth[:, place])
         ap, chance = number(cell(row, "ap"), 2), cell(row, "chance")
-        picture = plots.precision_recall_curve(
+        picture = curves.precision_recall_curve(
             recall,
             precision,
             chance=chance,
@@ -67,7 +67,7 @@ def pooled_reliability(findings: Findings) -> Markup | None:
         return None
     before, after, note = _bins(findings, counted)
     label = f"Share that is true against predicted probability, all answers about headline genres: {note}"
-    return plots.counted_reliability_curve(before, after, name="pooled", label=label)
+    return curves.counted_reliability_curve(before, after, name="pooled", label=label)
 
 
 def reliability_curves(findings: Findings) -> list[Panel]:
@@ -77,7 +77,7 @@ def reliability_curves(findings: Findings) -> list[Panel]:
         genre = findings.genres[place]
         before, after, note = _bins(findings, np.arange(len(findings.genres)) == place)
         label = f"Observed against predicted share of {genre}: {note}"
-        picture = plots.reliability_curve(before, after, name=f"reliability{place}", label=label)
+        picture = curves.reliability_curve(before, after, name=f"reliability{place}", label=label)
         panels.append(Panel(title=genre, note=note, picture=picture))
     return panels
 
@@ -99,9 +99,11 @@ def genres_together(findings: Findings) -> list[Panel]:
         return []
     genres = [findings.genres[place] for place in kept]
     panels = []
-    for title, marks in (("true", findings.truth), ("predicted", findings.decided)):
-        label = f"Heat map, {title} genres: the share of the posters with a row's genre that have the column's, too"
-        picture = plots.heat_map(co_occurrence(marks[:, kept]), genres, name=f"together-{title}", label=label)
+    for title, marks in (("True", findings.truth), ("Predicted", findings.decided)):
+        label = (
+            f"Heat map, {title.lower()} genres: the share of the posters with a row's genre that have the column's, too"
+        )
+        picture = maps.heat_map(co_occurrence(marks[:, kept]), genres, name=f"together-{title.lower()}", label=label)
         panels.append(Panel(title=title, picture=picture))
     return panels
 
@@ -113,19 +115,19 @@ def scores_by_frequency(rows: Sequence[Row], num_posters: int) -> list[Panel]:
         return []
     support, ap, chance = (np.array([cell(row, name) for row in known]) for name in ("support", "ap", "chance"))
     shown: tuple[tuple[str, Floats, int | None], ...] = (
-        ("average precision", ap, num_posters),
-        ("average precision minus chance", ap - chance, None),
+        ("Average precision", ap, num_posters),
+        ("Average precision minus chance", ap - chance, None),
     )
     panels: list[Panel] = []
     for title, values, count in shown:
-        picture = plots.against_frequency(
+        picture = maps.against_frequency(
             support,
             values,
             [str(row["genre"]) for row in known],
             num_posters=count,
-            value_name=title,
+            value_name=title.lower(),
             name=f"frequency{len(panels)}",
-            label=f"{title[0].upper()}{title[1:]} against the number of posters; the table by genre has the numbers",
+            label=f"{title} against the number of posters; the table by genre has the numbers",
         )
         panels.append(Panel(title=title, picture=picture))
     return panels
@@ -135,7 +137,7 @@ def training_curves(scored: Scored) -> list[Panel]:
     """Return loss and ranking by epoch, as far as the history knows them."""
     best = scored.contract.provenance.get("epoch")
     panels: list[Panel] = []
-    for title, names in (("loss", LOSSES), ("mean average precision", RANKINGS)):
+    for title, names in (("Loss", LOSSES), ("Mean average precision", RANKINGS)):
         lines = {}
         for name in names:
             points = [
@@ -147,12 +149,12 @@ def training_curves(scored: Scored) -> list[Panel]:
             if points and word not in lines:
                 lines[word] = (np.array([epoch for epoch, _ in points]), np.array([value for _, value in points]))
         if lines:
-            picture = plots.training_curves(
+            picture = curves.training_curves(
                 lines,
                 best=best + 1 if isinstance(best, int) else None,
-                value_name=title,
+                value_name=title.lower(),
                 name=f"training{len(panels)}",
-                label=f"{title[0].upper()}{title[1:]} by epoch: {', '.join(lines)}",
+                label=f"{title} by epoch: {', '.join(lines)}",
             )
             panels.append(Panel(title=title, picture=picture))
     return panels

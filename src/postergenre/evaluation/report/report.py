@@ -5,10 +5,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from postergenre.evaluation.report import panels
+from postergenre.evaluation.report.curves import FEW
 from postergenre.evaluation.report.findings import Findings
 from postergenre.evaluation.report.gallery import NUM_PER_GENRE, grids
 from postergenre.evaluation.report.pages import fill, read
-from postergenre.evaluation.report.plots import FEW
 from postergenre.evaluation.report.svg import drawing
 from postergenre.evaluation.report.tables import by_frequency, cell, facts, line, score_groups
 from postergenre.evaluation.scored import Scored

@@ -12,6 +12,11 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+MODEL, OTHER, CHANCE, INK = "#0b5394", "#d06000", "#8a8a8a", "#222222"
+"""Blue and orange are told apart by colour-blind readers; in grey print by their dashes and markers."""
+DASHED = (0, (4, 2))
+DPI = 72
+"""A pixel of matplotlib is then a point of the SVG."""
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, searchable, in the fonts of the page
     "font.family": "DejaVu Sans",  # comes with matplotlib, and is wide: what the page shows instead fits too
