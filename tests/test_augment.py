@@ -10,7 +10,9 @@ KINDS = {
     "crop": Augment(crop=0.4),
     "colour": Augment(colour=0.4),
     "erase": Augment(erase=0.5),
-    "all": Augment(flip=0.5, crop=0.4, colour=0.4, erase=0.5),
+    "randaugment": Augment(policy="randaugment"),
+    "trivial": Augment(policy="trivial"),
+    "all": Augment(flip=0.5, crop=0.4, colour=0.4, erase=0.5, policy="trivial"),
 }
 
 
@@ -103,6 +105,34 @@ def test_a_crop_never_cuts_away_more_than_its_share(height: int, width: int) -> 
         assert kept[0] * kept[1] > 0.9 - 0.07  # the outermost half pixels are lost to rounding and smoothing
 
 
+@pytest.mark.parametrize("policy", ["randaugment", "trivial"])
+def test_a_policy_counts_as_a_change_and_mixing_of_batches_does_not(policy: str) -> None:
+    assert Augment(policy=policy).active
+    mixing = Augment(mixup=0.2, cutmix=1.0)
+    assert not mixing.active
+    image = noise()
+    assert mixing(image, seed=0) is image
+
+
+def test_the_magnitude_and_the_number_of_operations_are_those_asked_for() -> None:
+    def change(**settings: int) -> float:
+        image = noise(48, 48).float()
+        augment = Augment(policy="randaugment", **settings)
+        return sum(float((augment(noise(48, 48), seed=seed) - image).abs().mean()) for seed in range(60)) / 60
+
+    mild, usual, strong, many = change(magnitude=1), change(), change(magnitude=30), change(operations=5)
+    assert 0 < mild < 0.8 * usual
+    assert usual < 0.8 * strong
+    assert usual < 0.9 * many
+
+
+def test_a_trivial_policy_does_one_thing_at_a_time() -> None:
+    image = noise()
+    results = [Augment(policy="trivial")(image, seed=seed) for seed in range(140)]
+    untouched = sum(torch.equal(result, image) for result in results)
+    assert 4 <= untouched < 50  # one in fourteen is nothing, and a strength may be zero
+
+
 @pytest.mark.parametrize("name", ["flip", "crop", "colour", "erase"])
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
 def test_a_share_outside_0_to_1_is_refused_by_name(name: str, value: float) -> None:
@@ -113,3 +143,20 @@ def test_a_share_outside_0_to_1_is_refused_by_name(name: str, value: float) -> N
 def test_cutting_everything_away_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"augment\.crop=1 would cut everything away"):
         Augment(crop=1.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"policy": "auto"}, r"no augment\.policy 'auto'; known: none, randaugment, trivial"),
+        ({"operations": 0}, r"augment\.operations must be at least 1, not 0"),
+        ({"magnitude": 31}, r"augment\.magnitude must lie in 0 … 30, not 31"),
+        ({"magnitude": -1}, r"augment\.magnitude must lie in 0 … 30, not -1"),
+        ({"mixup": -0.1}, r"augment\.mixup must be 0 \(off\) or a positive number, not -0\.1"),
+        ({"cutmix": float("nan")}, r"augment\.cutmix must be 0 \(off\) or a positive number, not nan"),
+        ({"cutmix": float("inf")}, r"augment\.cutmix must be 0 \(off\) or a positive number, not inf"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_by_name(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Augment(**settings)
