@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from postergenre.augment import Augment
 from postergenre.data.datamodule import DataConfig, PosterData
-from postergenre.data.dataset import Batch, Draw, Order, PosterDataset
+from postergenre.data.dataset import Batch, Draw, Order, PosterDataset, chances
 from postergenre.data.pixels import DecodedPosters
 from postergenre.data.scan import scan
 from postergenre.data.splits import duplicate_groups
@@ -321,12 +321,115 @@ def test_an_order_passes_every_row_once_an_epoch() -> None:
     assert [draw.row for draw in Order(3, shuffle=False)] == [0, 1, 2]
 
 
+def test_the_rarest_genre_of_a_poster_says_how_often_it_is_drawn() -> None:
+    # Genres of 4, 2 and 1 posters, and one that none has.
+    targets = torch.tensor([[1.0, 0, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0]])
+    assert chances(targets, balance=0).tolist() == pytest.approx([1 / 4] * 4)
+    assert chances(targets, balance=1).tolist() == pytest.approx([1 / 8, 1 / 8, 2 / 8, 4 / 8])
+    root2 = 2**0.5
+    whole = 1 + 1 / root2 + 1
+    expected = [0.5 / whole, 0.5 / whole, 1 / root2 / whole, 1 / whole]
+    assert chances(targets, balance=0.5).tolist() == pytest.approx(expected)
+
+
+def test_with_full_balance_each_genre_is_in_its_share_of_the_draws_or_more() -> None:
+    random = np.random.default_rng(0)
+    targets = torch.from_numpy(random.random((500, 6)) < (0.6, 0.4, 0.2, 0.1, 0.05, 0.01)).float()
+    targets = targets[targets.any(dim=1)]
+    targets[:, 0] = 1  # one comes with all others
+    drawn = chances(targets, balance=1) @ targets.double()
+    assert float(drawn.min()) >= 1 / 6
+
+
+@pytest.mark.parametrize("balance", [0.5, 1.0])
+def test_genres_are_drawn_as_often_as_their_posters_weigh(balance: float) -> None:
+    sizes = {0: 80, 1: 16, 2: 4}  # posters of one genre each
+    genres = torch.tensor([genre for genre, size in sizes.items() for _ in range(size)])
+    order = Order(100, shuffle=True, chances=chances(torch.eye(3)[genres], balance=balance), seed=1)
+    counts = torch.zeros(3)
+    for epoch in range(30):
+        order.set_epoch(epoch)
+        counts += torch.bincount(genres[[draw.row for draw in order]], minlength=3)
+    total = sum(size ** (1 - balance) for size in sizes.values())
+    for genre, size in sizes.items():
+        share = size ** (1 - balance) / total
+        sd = (3000 * share * (1 - share)) ** 0.5
+        assert float(counts[genre]) == pytest.approx(3000 * share, abs=3 * sd)
+
+
+def test_a_balanced_order_is_as_long_and_follows_from_seed_and_epoch() -> None:
+    def rows(seed: int, epoch: int) -> list[int]:
+        order = Order(50, shuffle=True, chances=torch.full((50,), 1 / 50, dtype=torch.float64), seed=seed)
+        order.set_epoch(epoch)
+        assert {draw.epoch for draw in order} == {epoch}
+        assert len(order) == 50
+        return [draw.row for draw in order]
+
+    first = rows(3, 0)
+    assert len(first) == 50
+    assert len(set(first)) < 50  # drawn with replacement
+    torch.rand(5)  # the global random state has no say
+    assert rows(3, 0) == first
+    assert rows(4, 0) != first
+    assert rows(3, 1) != first
+
+
+def uneven(root: Path) -> Path:
+    return write_set(root / "posters", [(f"p{i:03}", ("War",) if i % 10 == 0 else ("Drama",)) for i in range(200)])
+
+
+def test_balanced_training_draws_rare_genres_more_often_and_nothing_else_changes(tmp_path: Path) -> None:
+    root = uneven(tmp_path)
+    plain, balanced = poster_data(root), poster_data(root, balance=1.0)
+    assert balanced.fingerprint == plain.fingerprint
+    assert split_of(balanced) == split_of(plain)
+    assert balanced.priors == plain.priors
+    for split in ("train", "val", "test"):  # to be scored on, the training posters, too, come once
+        one, other = ([batch.rows for batch in data.loader(split)] for data in (plain, balanced))
+        assert torch.equal(torch.cat(one), torch.cat(other))
+        assert torch.cat(other).tolist() == list(range(len(plain.rows[split])))
+    loader = balanced.train_dataloader()
+    assert isinstance(loader.sampler, Order)
+    assert len(loader) == len(plain.train_dataloader())
+    drawn = torch.zeros(3)  # Action (none has it), Drama, War
+    for epoch in range(10):
+        loader.sampler.set_epoch(epoch)
+        epoch_targets = torch.cat([batch.targets for batch in loader])
+        assert len(epoch_targets) == len(plain.rows["train"])
+        drawn += epoch_targets.sum(dim=0)
+    total = float(drawn.sum())
+    assert plain.priors[2] < 0.15
+    assert float(drawn[2]) / total == pytest.approx(0.5, abs=3 * 0.5 / total**0.5)
+
+
+def test_without_balance_every_poster_comes_once_an_epoch(tmp_path: Path) -> None:
+    loader = poster_data(uneven(tmp_path), balance=0.0).train_dataloader()
+    rows = torch.cat([batch.rows for batch in loader]).tolist()
+    assert sorted(rows) == list(range(len(rows)))
+
+
+def test_a_resumed_balanced_epoch_draws_what_it_would_have(tmp_path: Path) -> None:
+    root = uneven(tmp_path)
+    resumed, whole = poster_data(root, balance=0.5), poster_data(root, balance=0.5)
+    resumed.first_epoch = 2
+    loader = whole.train_dataloader()
+    assert isinstance(loader.sampler, Order)
+    assert loader.sampler.chances is not None
+    assert torch.equal(loader.sampler.chances, chances(whole.targets["train"], balance=0.5))
+    loader.sampler.set_epoch(2)
+    one, other = (torch.cat([batch.rows for batch in data]) for data in (resumed.train_dataloader(), loader))
+    assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: DataConfig(source="web"), r"no data.source 'web'; known: posters, demo"),
         (lambda: DataConfig(split="random"), r"no data.split 'random'; known: fixed, original, column"),
         (lambda: DataConfig(on_bad_image="ignore"), r"no data.on_bad_image 'ignore'; known: error, skip"),
+        (lambda: DataConfig(balance=-0.1), r"data.balance must lie in 0 … 1, not -0.1"),
+        (lambda: DataConfig(balance=1.5), r"data.balance must lie in 0 … 1, not 1.5"),
+        (lambda: DataConfig(balance=float("nan")), r"data.balance must lie in 0 … 1, not nan"),
         (lambda: DataConfig(fold=5), r"data.fold must lie in 0 … 4, not 5"),
         (lambda: DataConfig(fold=-1), r"data.fold must lie in 0 … 4, not -1"),
         (lambda: DataConfig(batch_size=0), r"data.batch_size must be at least 1, not 0"),

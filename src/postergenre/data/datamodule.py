@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from postergenre.augment import Augment
-from postergenre.data.dataset import Batch, Order, PosterDataset, as_it_is
+from postergenre.data.dataset import Batch, Order, PosterDataset, as_it_is, chances
 from postergenre.data.manifest import SHOWN, SPLITS, Manifest, read_manifest
 from postergenre.data.pixels import DecodedPosters, Source, decoded, identify, pixel_store
 from postergenre.data.scan import scan
@@ -24,7 +24,7 @@ from postergenre.genres import Genres
 from postergenre.preprocess import Preprocess
 
 SOURCES = ("posters", "demo")
-METHODS = ("fixed", "original", "column")
+METHODS = ("fixed", "original", "column", "all")
 ON_BAD_IMAGE = ("error", "skip")
 
 
@@ -44,7 +44,7 @@ class DataConfig:
     """How many posters ``source=demo`` draws."""
     split: str = "fixed"
     """``fixed``: 70/10/20 stratified over duplicate groups. ``original``: the source's random 80/20. ``column``: the
-    CSV's own ``split`` column."""
+    CSV's own ``split`` column. ``all``: every poster is ``test``, to score what was trained elsewhere."""
     fold: int = 0
     """Which of five folds is the test split of ``split=fixed``; 0 is the one for everyday work."""
     ignore_genres: list[str] = field(default_factory=lambda: ["N/A"])
@@ -53,6 +53,9 @@ class DataConfig:
     """Posters a genre needs, over all splits, to count in the headline ``map``."""
     on_bad_image: str = "error"
     """``error`` names the pictures that do not decode and stops; ``skip`` lists them in the output folder."""
+    balance: float = 0.0
+    """0: every training poster once an epoch. 1: as many, drawn with replacement so that each genre comes about equally
+    often. Between: milder. Probabilities then lean towards rare genres."""
     cache: str = "~/.cache/postergenre"
     """Decoded pixels, features and what was learnt about pictures are kept here; it can be deleted at any time."""
     cache_limit: float = 20.0
@@ -70,6 +73,8 @@ class DataConfig:
         ):
             if value not in known:
                 raise ConfigError(f"no data.{name} {value!r}; known: {', '.join(known)}")
+        if not 0.0 <= self.balance <= 1.0:
+            raise ConfigError(f"data.balance must lie in 0 … 1, not {self.balance}")
         if self.cache_limit < 0:
             raise ConfigError(f"data.cache_limit must be 0 gigabytes or more, not {self.cache_limit:g}")
         if not 0 <= self.fold < NUM_FOLDS:
@@ -163,14 +168,15 @@ class PosterData(LightningDataModule):
         self.kept = kept
         self.identity = identify(looks[i] for i in kept)
         self.rows = {name: [i for i in kept if splits[i] == name] for name in SPLITS}
-        if empty := [name for name in ("train", "val") if not self.rows[name]]:
+        needed = ("test",) if config.split == "all" else ("train", "val")
+        if empty := [name for name in needed if not self.rows[name]]:
             raise DataError(f"no poster in split {' and '.join(empty)} of {root / config.manifest}")
         self.targets = {name: targets[rows] for name, rows in self.rows.items()}
         counts = targets[kept].sum(dim=0)
         self.headline: list[str] = [
             g for g, count in zip(self.genres, counts, strict=True) if count >= config.min_positives
         ]
-        if not self.headline:
+        if not self.headline and config.split != "all":
             raise DataError(
                 f"no genre has {config.min_positives} posters (the most frequent has {int(counts.max())}); "
                 "lower data.min_positives"
@@ -207,7 +213,7 @@ class PosterData(LightningDataModule):
         return self.loader("val")
 
     def loader(self, split: str, *, train: bool = False) -> DataLoader[Batch]:
-        """Return the posters of a split in order, or, to train on, shuffled and augmented."""
+        """Return the posters of a split in order, or, to train on, shuffled (or balanced) and augmented."""
         sources: Sequence[Source]
         if self.features is None:
             sources, augment = [self.images()], self.augment if train else None
@@ -224,10 +230,17 @@ class PosterData(LightningDataModule):
         # Reading rows of a file needs no help; decoding and augmenting do.
         idle = not isinstance(sources[0], DecodedPosters) and not (augment and augment.active)
         workers = 0 if idle else self.num_workers
+        order = Order(
+            len(dataset),
+            shuffle=train,
+            chances=chances(dataset.targets, balance=self.config.balance) if train and self.config.balance else None,
+            seed=self.seed,
+            epoch=self.first_epoch if train else 0,
+        )
         return DataLoader(
             dataset,
             batch_size=self.config.batch_size,
-            sampler=Order(len(dataset), shuffle=train, seed=self.seed, epoch=self.first_epoch if train else 0),
+            sampler=order,
             collate_fn=as_it_is,
             num_workers=workers,
             persistent_workers=workers > 0,
@@ -275,6 +288,8 @@ class PosterData(LightningDataModule):
                 if manifest.splits is None:
                     raise DataError(f"data.split=column, but {self.config.manifest} has no column 'split'")
                 return manifest.splits
+            case "all":
+                return ["test"] * len(hashes)
             case "original":
                 return original_split(manifest.rows)
             case _:
