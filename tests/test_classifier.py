@@ -24,6 +24,8 @@ def contract() -> Contract:
         headline=["Comedy", "Drama"],
         priors=[0.4, 0.5, 0.02],
         thresholds=[0.3, 0.4, 0.1],
+        temperatures=[2.0, 1.0, 0.5],
+        offsets=[0.0, -1.0, 0.25],
         data={"root": "data/posters", "fingerprint": "f"},
         provenance={"val": {"map": 0.25}},
     )
@@ -42,7 +44,8 @@ def test_a_contract_survives_the_checkpoint() -> None:
     ("change", "message"),
     [
         ({"format": 7}, "contract format 7 is not 1"),
-        ({"thresholds": [0.5]}, "3 genres, 3 priors, 1 thresholds"),
+        ({"thresholds": [0.5]}, "3 genres, 3 priors, 1 thresholds, 3 temperatures, 3 offsets"),
+        ({"temperatures": [1.0, 0.0, 1.0]}, "a temperature that is not above 0"),
         ({"headline": ["Western"]}, "disagrees with itself"),
         ({"genres": ["Drama", "Drama", "War"]}, "its contract is broken"),
         ({"preprocess": {"height": -1, "width": 3, "resize": "stretch"}}, "its contract is broken"),
@@ -52,6 +55,36 @@ def test_a_contract_survives_the_checkpoint() -> None:
 def test_a_tampered_contract_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         Contract.from_plain(contract().to_plain() | change)
+
+
+def test_a_contract_calibrates_logits() -> None:
+    assert contract().calibrate(torch.tensor([[2.0, 2.0, 2.0]])).tolist() == [[1.0, 1.0, 4.25]]
+
+
+def test_a_checkpoint_from_before_there_was_a_calibration_has_none() -> None:
+    plain = contract().to_plain()
+    del plain["temperatures"], plain["offsets"]
+    logits = torch.tensor([[2.0, -1.0, 0.5]])
+    assert torch.equal(Contract.from_plain(plain).calibrate(logits), logits)
+
+
+def test_genres_are_those_over_their_thresholds_or_else_the_nearest() -> None:
+    decide = contract().decide
+    assert decide([0.5, 0.39, 0.2]) == ["Comedy", "War"]
+    assert decide([0.1, 0.5, 0.1]) == ["Drama", "War"]  # reached is enough
+    assert decide([0.1, 0.3, 0.05]) == ["Drama"]  # 0.33, 0.75 and 0.5 of their thresholds
+    assert decide([0.1, 0.3, 0.05], allow_empty=True) == []
+
+
+def test_an_ensemble_has_the_mean_of_the_thresholds_and_no_calibration_of_its_own() -> None:
+    other = replace(contract(), thresholds=[0.5, 0.2, 0.1])
+    together = Contract.together([contract(), other])
+    assert together.thresholds == pytest.approx([0.4, 0.3, 0.1])
+    assert (together.temperatures, together.offsets) == ([1.0] * 3, [0.0] * 3)
+    assert Contract.together([contract()]) == contract()
+    stranger = replace(contract(), genres=Genres(["A", "B", "C"]), headline=["A"])
+    with pytest.raises(CheckpointError, match="checkpoints of different genres cannot answer together"):
+        Contract.together([contract(), stranger])
 
 
 class Malice:
@@ -172,3 +205,23 @@ def test_adam_is_adam_and_adamw_is_adamw() -> None:
 def test_an_impossible_optimiser_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(OptimConfig(), **change)
+
+
+def test_layer_decay_lowers_the_rate_with_depth() -> None:
+    config = OptimConfig(lr=1.0, backbone_scale=0.5, layer_decay=0.1)
+    groups = {str(group["name"]): group["lr"] for group in build_optimizer(network(), config).param_groups}
+    assert groups["head"] == 1.0
+    rates = [groups[f"stage{i}"] for i in (4, 3, 2, 1)]
+    assert rates == pytest.approx([0.5, 0.05, 0.005, 0.0005])
+    every = [p for group in build_optimizer(network(), config).param_groups for p in group["params"]]
+    assert len({id(p) for p in every}) == len(every) == len(list(network().parameters()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"layer_decay": 0.0}, r"optim\.layer_decay must lie in 0"), ({"layer_decay": 1.1}, r"optim\.layer_decay"),
+     ({"ema": 1.0}, r"optim\.ema must lie in 0"), ({"ema": -0.1}, r"optim\.ema")],
+)  # fmt: skip
+def test_rates_that_cannot_work_are_told(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        OptimConfig(**settings)  # type: ignore[arg-type]

@@ -188,7 +188,7 @@ def test_another_poster_set_is_scored_by_the_names_of_its_genres(
 def test_another_poster_set_has_to_be_named_and_to_share_a_genre(
     trained: Trained, elsewhere: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="say which with data.root=FOLDER"):
+    with pytest.raises(ConfigError, match=r"say which with data\.root=FOLDER"):
         evaluate(config(trained, tmp_path, split="all"))
     text = (elsewhere / "train.csv").read_text()
     (elsewhere / "train.csv").write_text(text.replace("Red", "Ochre").replace("Green", "Teal"))

@@ -230,8 +230,8 @@ def test_the_head_learns_first_and_the_rest_goes_on_from_it(
     colour_config: MakeConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = colour_config()
-    config.head_epochs, config.trainer.max_epochs = 3, 1
-    config.optim.lr, config.optim.backbone_scale = 1e-3, 1e-9
+    config.head_epochs, config.trainer.max_epochs, config.trainer.limit_train_batches = 8, 1, 1
+    config.optim.backbone_scale = 1e-9
     config.augment = Augment(flip=0.5)
     trained = train(config)
     head = weights(Path(config.output_dir) / "head" / "checkpoints" / "best.ckpt")
@@ -240,8 +240,8 @@ def test_the_head_learns_first_and_the_rest_goes_on_from_it(
     without = weights(train(config).best)
     assert torch.allclose(both["network.stages.stage1.0.weight"], head["network.stages.stage1.0.weight"], atol=1e-5)
     name = "network.head.hidden.weight"
-    assert 0 < (both[name] - head[name]).norm() < 0.7 * (without[name] - head[name]).norm()
-    assert "the head first, 3 epochs" in capsys.readouterr().out
+    assert 0 < (both[name] - head[name]).norm() < 0.5 * (without[name] - head[name]).norm()
+    assert "the head first, 8 epochs" in capsys.readouterr().out
 
 
 def test_a_run_can_start_from_another_ones_network(colour_config: MakeConfig, trained: Trained) -> None:
@@ -285,16 +285,16 @@ def test_every_loss_learns_the_colours(name: str, colour_config: MakeConfig) -> 
 
 
 def test_mixing_is_the_same_with_kept_features_as_without(colour_config: MakeConfig, tmp_path: Path) -> None:
-    scores = []
-    for limit in (20.0, 0.0):
-        config = colour_config()
-        config.model.freeze, config.data.cache_limit = "stage2", limit
-        config.augment.mixup = config.augment.cutmix = 1.0
-        config.output_dir = str(tmp_path / f"{limit}")
-        scores.append(train(config).scores)
-    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
-    config.augment.mixup = config.augment.cutmix = 0.0
-    assert train(config).scores["bce"] != pytest.approx(scores[1]["bce"], abs=1e-3)
+    config = colour_config()
+    config.model.freeze = "stage2"
+    last = []
+    for name, limit, alpha in (("kept", 20.0, 1.0), ("anew", 0.0, 1.0), ("unmixed", 20.0, 0.0)):
+        config.data.cache_limit, config.augment.mixup, config.augment.cutmix = limit, alpha, alpha
+        config.output_dir = str(tmp_path / name)
+        last.append(weights(train(config).last)["network.head.output.weight"])
+    kept, anew, unmixed = last
+    assert torch.allclose(kept, anew, atol=2e-3)  # features are kept in 16 bits
+    assert not torch.allclose(kept, unmixed, atol=1e-2)
 
 
 def test_balanced_posters_train_and_leave_validation_as_it_is(colour_config: MakeConfig) -> None:

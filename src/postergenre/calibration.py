@@ -55,9 +55,14 @@ def fit_calibration(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 def _fit(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return scale and offset ``(G,)`` of each genre, drawn towards those of all genres together."""
-    pooled = logits.reshape(-1, 1), targets.reshape(-1, 1)
+    positives, negatives = targets.sum(), (1 - targets).sum()
+    # Platt's own targets, not quite 1 and 0: where all answers are right, no scale would be large enough.
+    surely, hardly = (positives + 1) / (positives + 2), 1 / (negatives + 2)
+    smoothed = targets * surely + (1 - targets) * hardly
     loose = torch.tensor(1e3, dtype=logits.dtype)
-    common_scale, common_level = _newton(*pooled, centre=(1.0, 0.0), deviation=loose)
+    common_scale, common_level = _newton(
+        logits.reshape(-1, 1), smoothed.reshape(-1, 1), centre=(1.0, 0.0), deviation=loose
+    )
     means = logits.mean(dim=0)  # the offset of a genre is felt where its logits are, not at 0
     level = common_scale * means + common_level
     scale, level = _newton(
