@@ -27,7 +27,7 @@ from postergenre.evaluation.report.gallery import (
     most_uncertain,
     thumbnail,
 )
-from postergenre.evaluation.report.labels import MARKER, TALL, WIDE, place_labels
+from postergenre.evaluation.report.labels import MARKER, TALL, WIDE, box_of, place_labels
 from postergenre.evaluation.report.pages import fenced, number, plain
 from postergenre.evaluation.scored import Scored
 from postergenre.genres import Genres
@@ -532,8 +532,9 @@ def test_a_number_that_is_none_is_a_dash(value: float | None, text: str) -> None
 def test_names_of_close_points_do_not_hide_each_other() -> None:
     points = np.array([[100.0, 100], [101, 100], [100, 103], [199, 100]])
     texts = ["Drama", "Comedy", "War", "At the edge"]
-    corners = place_labels(points, texts, size=6.0, within=(0, 0, 200, 200))
-    boxes = [(x, y, x + WIDE * 6 * len(text), y + TALL * 6) for (x, y), text in zip(corners, texts, strict=True)]
+    labels = place_labels(points, texts, size=6.0, within=(0, 0, 200, 200))
+    assert labels[3].side == "right"  # there is no room right of the point
+    boxes = [box_of(label, WIDE * 6 * len(text), TALL * 6) for label, text in zip(labels, texts, strict=True)]
     boxes += [(x - MARKER, y - MARKER, x + MARKER, y + MARKER) for x, y in points[3:]]
     for place, one in enumerate(boxes):
         assert one[2] <= 202

@@ -86,9 +86,8 @@ def against_frequency(
     frame = axes.get_window_extent().extents
     short = [_shortened(genre) for genre in genres]
     points = axes.transData.transform(np.column_stack([support, values]))
-    places = place_labels(points, short, size=6.5, within=frame)
-    for text, (x, y) in zip(short, places, strict=True):
-        axes.text(x, y, text, transform=None, fontsize=6.5, color=INK, parse_math=False)
+    for text, place in zip(short, place_labels(points, short, size=6.5, within=frame), strict=True):
+        axes.text(place.x, place.y, text, transform=None, fontsize=6.5, color=INK, parse_math=False, ha=place.side)
     return to_svg(figure, name, label)
 
 

@@ -64,8 +64,7 @@ def to_svg(figure: Figure, name: str, label: str) -> Markup:
         label: What is to be seen, for readers who cannot see it.
     """
     file = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": name}):  # ids are random otherwise
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    figure.savefig(file, format="svg", transparent=True)
     root = ElementTree.fromstring(file.getvalue())  # noqa: S314 - matplotlib wrote it a moment ago
     view = root.attrib["viewBox"]
     root.attrib.clear()
@@ -101,7 +100,7 @@ def _short(found: re.Match[str]) -> str:
 
 
 def _rename(root: ElementTree.Element, name: str) -> None:
-    """Number the ids that something refers to, and take the others away."""
+    """Number the ids that something refers to, which are random until then, and take the others away."""
     references = [
         (element, attribute, found[1])
         for element in root.iter()
