@@ -15,7 +15,7 @@ from postergenre.inference import PredictConfig
 from postergenre.training import TrainConfig, train
 
 CONF = ROOT / "conf"
-GROUPS = ("data", "model", "augment", "optim", "trainer")
+GROUPS = ("data", "model", "augment", "loss", "optim", "trainer")
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 

@@ -1,11 +1,12 @@
 """Networks: ``uint8 (B,3,H,W)`` in, ``logits (B,G)`` out."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from postergenre.errors import ConfigError
-from postergenre.networks.network import IMAGENET_MEAN, IMAGENET_STD, PosterNetwork
+from postergenre.networks.network import IMAGENET_MEAN, IMAGENET_STD, PosterNetwork, build_head
 from postergenre.networks.pools import build_pool, count_features
 from postergenre.networks.tiny import tiny_stages
 
@@ -37,6 +38,8 @@ class ModelConfig:
     """Bring each feature to mean 0 and deviation 1 before the head (batch norm without weights)."""
     hidden: int = 128
     """Width of the hidden layer of the head; 0 makes the head linear."""
+    feature_dropout: float = 0.0
+    """Probability before the head: each poster is seen through a random part of its features."""
     dropout: float = 0.2
     """Probability before the last layer."""
 
@@ -49,8 +52,9 @@ class ModelConfig:
             raise ConfigError(f"no model.pool {self.pool!r}; known: {', '.join(POOLS)}")
         if self.hidden < 0:
             raise ConfigError(f"model.hidden must be 0 (no hidden layer) or more, not {self.hidden}")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"model.dropout must lie in 0 … 1 (1 excluded), not {self.dropout}")
+        for name in ("feature_dropout", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"model.{name} must lie in 0 … 1 (1 excluded), not {getattr(self, name)}")
         if not self.name:
             raise ConfigError("model.name is not given; with model=timm it is any name timm knows")
 
@@ -71,6 +75,14 @@ def build_network(
         ConfigError: The network or its weights cannot be had, or there is no such stage to freeze.
     """
     scaled = config.normalize == "unit"
+    head = partial(
+        build_head,
+        num_outputs=num_outputs,
+        hidden=config.hidden,
+        dropout=config.dropout,
+        feature_dropout=config.feature_dropout,
+        standardize=config.standardize,
+    )
     if config.library == "timm":
         from postergenre.networks.timm import build_timm  # each library is only imported where it is used
 
@@ -78,12 +90,9 @@ def build_network(
             config.name,
             "none" if empty else config.weights,
             input_size=input_size,
-            num_outputs=num_outputs,
-            hidden=config.hidden,
-            dropout=config.dropout,
             scaled=scaled,
             pool=config.pool,
-            standardize=config.standardize,
+            head=head,
         )
     else:
         if config.library == "tiny":
@@ -98,13 +107,9 @@ def build_network(
         network = PosterNetwork(
             stages=stages,
             pool=pool,
-            num_features=count_features(stages, pool),
-            num_outputs=num_outputs,
-            hidden=config.hidden,
-            dropout=config.dropout,
+            head=head(count_features(stages, pool)),
             mean=(0.0, 0.0, 0.0) if scaled else IMAGENET_MEAN,
             std=(1.0, 1.0, 1.0) if scaled else IMAGENET_STD,
-            standardize=config.standardize,
         )
     network.freeze(config.freeze)
     if empty:

@@ -29,6 +29,36 @@ class Normalize(nn.Module):
         return (pixels / 255 - self.mean) / self.std
 
 
+def build_head(
+    num_features: int,
+    num_outputs: int,
+    *,
+    hidden: int = 0,
+    dropout: float = 0.0,
+    feature_dropout: float = 0.0,
+    standardize: bool = False,
+) -> nn.Sequential:
+    """Return the head: pooled features ``(B,C)`` to ``logits (B,G)``.
+
+    Args:
+        num_features: C.
+        num_outputs: G.
+        hidden: Width of the hidden layer, 0 for none.
+        dropout: Probability before the last layer.
+        feature_dropout: Probability before the first.
+        standardize: Bring each feature to mean 0 and deviation 1 first.
+    """
+    layers: list[tuple[str, nn.Module]] = []
+    if standardize:
+        layers.append(("standardize", nn.BatchNorm1d(num_features, affine=False)))
+    if feature_dropout:
+        layers.append(("feature_dropout", nn.Dropout(feature_dropout)))
+    if hidden:
+        layers += [("hidden", nn.Linear(num_features, hidden)), ("relu", nn.ReLU())]
+    layers += [("dropout", nn.Dropout(dropout)), ("output", nn.Linear(hidden or num_features, num_outputs))]
+    return nn.Sequential(OrderedDict(layers))
+
+
 class PosterNetwork(nn.Module):
     """A classifier of ``uint8 (B,3,H,W)`` images into ``logits (B,G)``.
 
@@ -41,13 +71,9 @@ class PosterNetwork(nn.Module):
         *,
         stages: Mapping[str, nn.Module],
         pool: nn.Module,
-        num_features: int,
-        num_outputs: int,
-        hidden: int,
-        dropout: float,
+        head: nn.Sequential,
         mean: Sequence[float],
         std: Sequence[float],
-        standardize: bool = False,
     ) -> None:
         super().__init__()
         self.num_frozen = 0
@@ -57,13 +83,7 @@ class PosterNetwork(nn.Module):
             OrderedDict(stages)
         )  # (B,3,H,W) -> (B,C,h,w), or (B,C) where a network pools itself
         self.pool = pool  # -> (B,C)
-        layers: list[tuple[str, nn.Module]] = []
-        if standardize:
-            layers.append(("standardize", nn.BatchNorm1d(num_features, affine=False)))
-        if hidden:
-            layers += [("hidden", nn.Linear(num_features, hidden)), ("relu", nn.ReLU())]
-        layers += [("dropout", nn.Dropout(dropout)), ("output", nn.Linear(hidden or num_features, num_outputs))]
-        self.head = nn.Sequential(OrderedDict(layers))
+        self.head = head  # (B,C) -> (B,G)
 
     def features(self, images: Tensor) -> Tensor:
         """Return the pooled features ``(B,C)`` of ``uint8 (B,3,H,W)`` images."""

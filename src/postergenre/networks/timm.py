@@ -1,6 +1,6 @@
 """Any network of timm, through the same door."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,9 @@ def build_timm(
     weights: str,
     *,
     input_size: Sequence[int],
-    num_outputs: int,
-    hidden: int,
-    dropout: float,
     scaled: bool,
     pool: str,
-    standardize: bool,
+    head: Callable[[int], nn.Sequential],
 ) -> TimmNetwork:
     """Return a timm network with our head.
 
@@ -69,12 +66,9 @@ def build_timm(
         name: As ``timm.create_model`` takes it, a pretrained tag included (``vit_base_patch16_clip_224.openai``).
         weights: ``imagenet`` (whatever the name's tag means), ``none`` or a file.
         input_size: Height and width.
-        num_outputs: Number of genres G.
-        hidden: Width of the head's hidden layer, 0 for none.
-        dropout: Probability in the head.
         scaled: Leave pixels in 0 … 1 instead of normalising them as the weights expect.
         pool: ``auto`` (as the model itself pools) or ``statistics``.
-        standardize: Standardise features before the head.
+        head: Makes the head for a number of features C.
 
     Raises:
         ConfigError: No such model, or its weights cannot be had.
@@ -119,11 +113,7 @@ def build_timm(
     return TimmNetwork(
         stages={"backbone": backbone},
         pool=nn.Identity(),
-        num_features=num_features,
-        num_outputs=num_outputs,
-        hidden=hidden,
-        dropout=dropout,
+        head=head(num_features),
         mean=mean,
         std=std,
-        standardize=standardize,
     )
