@@ -63,22 +63,39 @@ def test_probabilities_that_are_almost_equal_are_still_parted() -> None:
         below = above
 
 
-def test_few_positives_shrink_the_cut_towards_the_common_one() -> None:
+def expected_f1(probabilities: Tensor, threshold: float) -> float:
+    """Return the F1 that calibrated probabilities expect of the decisions at a threshold."""
+    decided = probabilities >= threshold
+    return float(2 * probabilities[decided].sum() / (decided.sum() + probabilities.sum()))
+
+
+def test_few_positives_shrink_the_cut_towards_the_one_the_probabilities_expect() -> None:
     probabilities, targets = random_case(60, 3)
     own = fit_thresholds(probabilities, targets, prior_strength=0)
-    common = fit_thresholds(probabilities.reshape(-1, 1), targets.reshape(-1, 1), prior_strength=0)
+    expected = fit_thresholds(probabilities, targets, prior_strength=1e9)
+    for genre in range(3):
+        p = probabilities[:, genre]
+        best = max(expected_f1(p, float(cut)) for cut in p)
+        assert expected_f1(p, float(expected[genre])) == pytest.approx(best, abs=1e-6)
     count = targets.sum(dim=0)
-    expected = (count * own + 20 * common) / (count + 20)
-    assert fit_thresholds(probabilities, targets, prior_strength=20).tolist() == pytest.approx(expected.tolist())
-    assert fit_thresholds(probabilities, targets, prior_strength=1e9).tolist() == pytest.approx([float(common)] * 3)
+    between = (count * own + 20 * expected) / (count + 20)
+    assert fit_thresholds(probabilities, targets, prior_strength=20).tolist() == pytest.approx(between.tolist())
+
+
+def test_a_rare_genre_is_decided_at_half_of_the_f1_it_can_reach() -> None:
+    # Lipton et al., 2014: with true odds, the best threshold is half of the best F1.
+    logits, _ = odds(20000, 1)
+    probabilities = (logits - 3).sigmoid()
+    threshold = fit_thresholds(probabilities, torch.zeros_like(probabilities))
+    assert float(threshold) == pytest.approx(expected_f1(probabilities[:, 0], float(threshold)) / 2, abs=0.005)
 
 
 @pytest.mark.parametrize("prior_strength", [0.0, 50.0])
-def test_a_genre_without_positives_takes_the_common_cut(prior_strength: float) -> None:
+def test_a_genre_without_positives_takes_the_expected_cut(prior_strength: float) -> None:
     probabilities, targets = random_case(60, 3)
     targets[:, 1] = 0
-    common = fit_thresholds(probabilities.reshape(-1, 1), targets.reshape(-1, 1), prior_strength=0)
-    assert float(fit_thresholds(probabilities, targets, prior_strength=prior_strength)[1]) == float(common)
+    expected = fit_thresholds(probabilities, targets, prior_strength=1e9)
+    assert float(fit_thresholds(probabilities, targets, prior_strength=prior_strength)[1]) == float(expected[1])
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])

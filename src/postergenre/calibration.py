@@ -31,7 +31,7 @@ def fit_calibration(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
     One scale and offset for all genres is fitted first; a genre's own are pulled towards it by a normal prior (a
     penalty that few positives cannot outweigh). A genre whose log-loss on held-out fifths of these posters does not
-    fall keeps the network's own logits: temperature 1, offset 0.
+    fall by more than half its standard error keeps the network's own logits: temperature 1, offset 0.
 
     Args:
         logits: ``(N,G)`` on posters that no weight was fitted on.
@@ -48,7 +48,8 @@ def fit_calibration(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
             held_out[outside] = logits[outside] * scale + offset
         else:
             held_out[outside] = logits[outside]
-    better = _log_loss(held_out, targets) < _log_loss(logits, targets)  # (G,)
+    gains = _log_losses(logits, targets) - _log_losses(held_out, targets)  # (N,G)
+    better = gains.mean(dim=0) > 0.5 * gains.std(dim=0) / len(gains) ** 0.5  # (G,)
     scales, offsets = torch.where(better, scales, 1.0), torch.where(better, offsets, 0.0)
     return (1 / scales).float(), offsets.float()
 
@@ -97,30 +98,33 @@ def _newton(
     return scale, level
 
 
-def _log_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=0)
+def _log_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
 
 def fit_thresholds(probabilities: Tensor, targets: Tensor, *, prior_strength: float = 50.0) -> Tensor:
     """Return ``(G,)`` thresholds that maximise each genre's F1 on these posters, shrunk where positives are few.
 
-    The best cut of a genre with n positives is averaged with the one best cut for all genres together, with weights
-    n and ``prior_strength``: with few positives, the best cut is mostly luck.
+    With few positives, the best cut is mostly luck. The best cut of a genre with n positives is therefore averaged, with
+    weights n and ``prior_strength``, with the cut of the highest F1 that the probabilities themselves expect: it needs
+    no labels, and where probabilities are true to their odds, it is the best there is (Lipton, Elkan, Naryanaswamy,
+    "Optimal thresholding of classifiers to maximize F1 measure", 2014).
 
     Args:
-        probabilities: ``(N,G)`` on posters that no weight was fitted on.
+        probabilities: ``(N,G)``, calibrated, on posters that no weight was fitted on.
         targets: ``(N,G)``.
-        prior_strength: Positives at which a genre's own cut and the common one weigh the same.
+        prior_strength: Positives at which a genre's own cut and the expected one weigh the same.
     """
-    common = _best_cut(probabilities.flatten(), targets.flatten())
-    own = torch.stack([_best_cut(p, t) for p, t in zip(probabilities.T, targets.T, strict=True)])
+    genres = list(zip(probabilities.T, targets.T, strict=True))
+    own = torch.stack([_best_cut(p, t) for p, t in genres])
+    expected = torch.stack([_best_cut(p, p) for p, _ in genres])
     count = targets.sum(dim=0)
     weight = count / (count + prior_strength)
-    return torch.where(count > 0, weight * own + (1 - weight) * common, common)
+    return torch.where(count > 0, weight * own + (1 - weight) * expected, expected)
 
 
 def _best_cut(probabilities: Tensor, targets: Tensor) -> Tensor:
-    """Return the cut of highest F1: half-way between the last probability above it and the first below."""
+    """Return the cut of highest F1 (of highest expected F1, for soft targets): half-way between the last probability above it and the first below."""
     order = probabilities.argsort(descending=True)
     ranked, hits = probabilities[order].double(), targets[order].cumsum(0).double()
     counts = torch.arange(1, len(ranked) + 1, device=ranked.device)
