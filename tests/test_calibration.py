@@ -139,7 +139,7 @@ def test_answers_that_are_all_right_stay_finite() -> None:
     logits = 2 * (2 * targets - 1)
     temperatures, offsets = fit_calibration(logits, targets)
     calibrated = calibrate(logits, temperatures, offsets).abs()
-    assert 2 < calibrated.min()
+    assert calibrated.min() > 2
     assert calibrated.max() < 6  # about one doubt among the 150 answers
 
 

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from torch import nn
 from postergenre.errors import ConfigError
 from postergenre.networks import ModelConfig, PosterNetwork, build_network
 from postergenre.networks.pools import AverageAndMax, Statistics
+from postergenre.networks.vgg import empty_vgg_stages
+from postergenre.networks.vision import vision_stages
 
 NETWORKS = [
     ("torchvision", "vgg19", ["stage1", "stage2", "stage3", "stage4", "stage5"]),
@@ -225,3 +229,26 @@ def test_a_head_may_standardise_its_features() -> None:
 def test_an_unknown_pool_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r"no model\.pool 'best'; known: auto, avg, max, avgmax, statistics"):
         ModelConfig(pool="best")
+
+
+@pytest.mark.parametrize("name", ["vgg11", "vgg13_bn", "vgg16", "vgg19", "vgg19_bn"])
+def test_the_vgg_that_a_checkpoint_fills_is_torchvisions(name: str) -> None:
+    ours, ours_pool = empty_vgg_stages(name)
+    theirs, pool = vision_stages(name, "none", empty=True)
+    assert repr(nn.Sequential(ours)) == repr(nn.Sequential(theirs))
+    assert repr(ours_pool) == repr(pool)
+    shapes = [
+        {key: value.shape for key, value in nn.Sequential(stages).state_dict().items()} for stages in (ours, theirs)
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_torchvision_is_not_imported_to_answer_with_a_vgg(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from postergenre.inference import predict\n"
+        "from postergenre.networks import ModelConfig, build_network\n"
+        "build_network(ModelConfig(), num_outputs=3, input_size=(64, 64), empty=True)\n"
+        "sys.exit('torchvision' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -124,7 +124,10 @@ def fit_thresholds(probabilities: Tensor, targets: Tensor, *, prior_strength: fl
 
 
 def _best_cut(probabilities: Tensor, targets: Tensor) -> Tensor:
-    """Return the cut of highest F1 (of highest expected F1, for soft targets): half-way between the last probability above it and the first below."""
+    """Return the cut of highest F1 (with soft targets, expected F1).
+
+    It lies half-way between the last probability above it and the first below.
+    """
     order = probabilities.argsort(descending=True)
     ranked, hits = probabilities[order].double(), targets[order].cumsum(0).double()
     counts = torch.arange(1, len(ranked) + 1, device=ranked.device)

@@ -9,6 +9,7 @@ from postergenre.errors import ConfigError
 from postergenre.networks.network import IMAGENET_MEAN, IMAGENET_STD, PosterNetwork, build_head
 from postergenre.networks.pools import build_pool, count_features
 from postergenre.networks.tiny import tiny_stages
+from postergenre.networks.vgg import empty_vgg_stages, is_vgg
 
 __all__ = ["ModelConfig", "PosterNetwork", "build_network"]
 
@@ -99,6 +100,8 @@ def build_network(
             if config.weights != "none":
                 raise ConfigError(f"the tiny network has no weights to load: model.weights=none, not {config.weights}")
             stages, pool = tiny_stages()
+        elif empty and is_vgg(config.name):
+            stages, pool = empty_vgg_stages(config.name)
         else:
             from postergenre.networks.vision import vision_stages
 
