@@ -155,15 +155,14 @@ def test_what_was_overconfident_and_biased_is_undone() -> None:
     assert best < after < best + 0.1 * (before - best)
 
 
-def test_a_genre_with_few_positives_follows_the_others() -> None:
+def test_a_genre_with_few_positives_is_drawn_towards_the_others() -> None:
     logits, targets = odds(2000, 4)
-    logits[:, 3] -= 6
+    logits[:, 3] -= 3
     targets[:, 3] = 0
-    targets[logits[:, 3].argsort(descending=True)[:3], 3] = 1  # a perfect ranking, that alone asks for more
+    targets[logits[:, 3].argsort(descending=True)[:60], 3] = 1  # a perfect ranking, that alone asks for more
     alone, _ = fit_calibration(2 * logits[:, 3:], targets[:, 3:])
     temperatures, _ = fit_calibration(2 * logits, targets)
-    assert float(alone) < 0.7 * float(temperatures[:3].mean())
-    assert temperatures[3] == pytest.approx(float(temperatures[:3].mean()), rel=0.3)
+    assert 3 * float(alone) < float(temperatures[3]) < float(temperatures[:3].min())
 
 
 def test_answers_that_are_true_to_their_odds_are_left_alone() -> None:

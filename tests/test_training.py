@@ -293,8 +293,7 @@ def test_mixing_is_the_same_with_kept_features_as_without(colour_config: MakeCon
         config.output_dir = str(tmp_path / name)
         last.append(weights(train(config).last)["network.head.output.weight"])
     kept, anew, unmixed = last
-    assert torch.allclose(kept, anew, atol=2e-3)  # features are kept in 16 bits
-    assert not torch.allclose(kept, unmixed, atol=1e-2)
+    assert (kept - anew).norm() < 0.1 * (kept - unmixed).norm()  # features are kept in 16 bits
 
 
 def test_balanced_posters_train_and_leave_validation_as_it_is(colour_config: MakeConfig) -> None:

@@ -89,7 +89,7 @@ def _key(network: PosterNetwork, data: PosterData, hardware: Hardware) -> str:
 def _name(key: str, data: PosterData, view: int | None) -> str:
     if view is not None:
         # The number of views is left out: the first two of four are the two of two.
-        changes = asdict(data.augment) | {"views": 0, "seed": data.seed, "view": view}
+        changes = asdict(data.augment) | {"views": 0, "mixup": 0, "cutmix": 0, "seed": data.seed, "view": view}
         key = sha256((key + json.dumps(changes)).encode()).hexdigest()
     return f"features-{key[:24]}.rows"
 

@@ -75,6 +75,8 @@ class TrainConfig:
     """Where everything is written."""
 
     def __post_init__(self) -> None:
+        if self.data.split == "all":
+            raise ConfigError("data.split=all leaves nothing to train on: it is for scoring what was trained elsewhere")
         if self.head_epochs < 0:
             raise ConfigError(f"head_epochs must be 0 (no head first) or more, not {self.head_epochs}")
         if self.head_epochs and self.start:
