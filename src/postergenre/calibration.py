@@ -105,10 +105,10 @@ def _log_losses(logits: Tensor, targets: Tensor) -> Tensor:
 def fit_thresholds(probabilities: Tensor, targets: Tensor, *, prior_strength: float = 50.0) -> Tensor:
     """Return ``(G,)`` thresholds that maximise each genre's F1 on these posters, shrunk where positives are few.
 
-    With few positives, the best cut is mostly luck. The best cut of a genre with n positives is therefore averaged, with
-    weights n and ``prior_strength``, with the cut of the highest F1 that the probabilities themselves expect: it needs
-    no labels, and where probabilities are true to their odds, it is the best there is (Lipton, Elkan, Naryanaswamy,
-    "Optimal thresholding of classifiers to maximize F1 measure", 2014).
+    With few positives, the best cut is mostly luck. The best cut of a genre with n positives is therefore averaged,
+    with weights n and ``prior_strength``, with the cut of the highest F1 that the probabilities themselves expect: it
+    needs no labels, and where probabilities are true to their odds, it is the best there is (Lipton, Elkan,
+    Naryanaswamy, "Optimal thresholding of classifiers to maximize F1 measure", 2014).
 
     Args:
         probabilities: ``(N,G)``, calibrated, on posters that no weight was fitted on.

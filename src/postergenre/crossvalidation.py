@@ -24,7 +24,7 @@ SHOWN = (
     ("mAP, all genres", "map_all"),
     ("AUROC, macro", "auroc"),
     ("BCE", "bce"),
-    ("ECE, mean of headline genres", "ece_genres"),
+    ("ECE, headline genres", "ece_genres"),
     ("precision at 3", "precision_at_3"),
     ("recall at 3", "recall_at_3"),
     ("F1 micro at 0.5", "f1_micro"),

@@ -128,7 +128,7 @@ def constant_scores(targets: Tensor, *, priors: Tensor, headline: Tensor) -> dic
     """Return what the best answer that looks at no poster scores, under the names of ``score``.
 
     Probabilities are the shares of the genres among the training posters. Decisions at 0.5 follow from them; the
-    baseline of tuned decisions gives every poster the k most frequent genres, with the k that is best for the score.
+    baseline of tuned decisions gives every poster the k most frequent genres, with the k (0, too) best for the score.
 
     Args:
         targets: ``(N,G)``.
@@ -142,7 +142,7 @@ def constant_scores(targets: Tensor, *, priors: Tensor, headline: Tensor) -> dic
     found = {name: float(value) for name, value in score(logits, targets, priors=priors, headline=headline).items()}
     frequent = priors.argsort(descending=True)
     tuned: dict[str, float] = {}
-    for k in range(1, len(priors) + 1):
+    for k in range(len(priors) + 1):
         always = torch.zeros_like(priors)
         always[frequent[:k]] = 1
         for name, value in _decisions(always.expand_as(targets), truth, present, 0.5, "_tuned").items():

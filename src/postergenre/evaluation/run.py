@@ -32,8 +32,8 @@ HEADLINES = (
     ("mAP, all genres", "map_all"),
     ("AUROC, macro", "auroc"),
     ("BCE", "bce"),
-    ("ECE, mean of headline genres", "ece_genres"),
-    ("ECE, all answers together", "ece"),
+    ("ECE, headline genres", "ece_genres"),
+    ("ECE, all answers", "ece"),
     ("binary accuracy", "accuracy"),
     ("precision at 3", "precision_at_3"),
     ("recall at 3", "recall_at_3"),
@@ -185,10 +185,12 @@ def _print(console: Console, found: Scored) -> None:
         f"ECE of the headline genres before calibration: {found.scores['ece_genres_before']:.4f}", highlight=False
     )
     genres = _table("by genre, at the checkpoint's thresholds")
-    for name in found.genres[0]:
-        genres.add_column(name.replace("ece_before", "before"), justify="left" if name == "genre" else "right")
+    shown = [name for name in found.genres[0] if not name.startswith("ece")]  # as wide as a terminal is
+    for name in shown:
+        genres.add_column(name, justify="left" if name == "genre" else "right")
     for row in sorted(found.genres, key=lambda row: -int(row["support"])):
-        genres.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row.values()))
+        cells = (row[name] for name in shown)
+        genres.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells))
     console.print(genres)
 
 
