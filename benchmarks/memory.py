@@ -67,8 +67,9 @@ def seconds(command: list[str], times: int) -> list[float]:
 
 def main() -> None:
     parser = arguments(__doc__ or "")
+    parser.add_argument("--times", type=int, nargs="+", default=[1, 4, 16], help="copies of each poster")
     options = parser.parse_args()
-    times, repeats = ([1, 2], 1) if options.smoke else ([1, 4, 16], 5)
+    times, repeats = ([1, 2], 1) if options.smoke else (options.times, 5)
     model = ["model=tiny", "preprocess.height=32", "preprocess.width=32"] if options.smoke else [
         "model=vgg19", "model.weights=none", "preprocess.height=64", "preprocess.width=64",
     ]  # fmt: skip
