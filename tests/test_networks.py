@@ -226,6 +226,15 @@ def test_a_head_may_standardise_its_features() -> None:
     assert {name for name, _ in network.head.named_parameters()} == {"output.weight", "output.bias"}
 
 
+def test_a_last_batch_of_one_poster_is_standardised_by_what_came_before() -> None:
+    network = build(standardize=True, hidden=0, dropout=0.0).train()
+    network(pictures())
+    one = network.features(pictures()[:1])
+    layer = network.head.standardize
+    expected = (one - layer.running_mean) / (layer.running_var + layer.eps).sqrt()
+    assert torch.allclose(layer(one), expected, atol=1e-5)
+
+
 def test_an_unknown_pool_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r"no model\.pool 'best'; known: auto, avg, max, avgmax, statistics"):
         ModelConfig(pool="best")

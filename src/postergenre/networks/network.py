@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from postergenre.errors import ConfigError
 from postergenre.networks.pools import Statistics
@@ -29,6 +30,15 @@ class Normalize(nn.Module):
         return (pixels / 255 - self.mean) / self.std
 
 
+class Standardize(nn.BatchNorm1d):
+    """Batch norm that takes a batch of one poster, which has no deviation, by what earlier batches taught."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.training and len(features) == 1:
+            return functional.batch_norm(features, self.running_mean, self.running_var, eps=self.eps)
+        return super().forward(features)
+
+
 def build_head(
     num_features: int,
     num_outputs: int,
@@ -50,7 +60,7 @@ def build_head(
     """
     layers: list[tuple[str, nn.Module]] = []
     if standardize:
-        layers.append(("standardize", nn.BatchNorm1d(num_features, affine=False)))
+        layers.append(("standardize", Standardize(num_features, affine=False)))
     if feature_dropout:
         layers.append(("feature_dropout", nn.Dropout(feature_dropout)))
     if hidden:
