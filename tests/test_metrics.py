@@ -298,6 +298,18 @@ def test_a_genre_so_rare_that_resamples_miss_it_still_has_an_interval() -> None:
     assert 0 < low < high <= 1
 
 
+def test_posters_without_a_headline_genre_have_no_interval_and_no_complaint() -> None:
+    logits, targets = random_case(40, 2)[:2]
+    targets[:, 0] = 0
+    headline = torch.tensor([True, False])
+    found = bootstrap_intervals(logits, targets, headline=headline, num_resamples=100)
+    assert all(math.isnan(end) for end in found["map"])
+    assert found["map_all"][0] < found["map_all"][1]
+    difference = paired_bootstrap(logits, -logits, targets, headline=headline, num_resamples=100)["map"]
+    assert math.isnan(difference.score)
+    assert math.isnan(difference.p_value)
+
+
 def test_the_table_tells_each_genre_by_hand() -> None:
     raw = torch.full_like(LOGITS, 10.0)  # as good as certain of everything
     thresholds = torch.tensor([0.5, 0.35, 0.5])

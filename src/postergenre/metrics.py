@@ -232,12 +232,16 @@ def _resampled(
 def _centred(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
     """Return the first of ``values (1+R,)``, and the others moved so that their mean lies on it."""
     score, resampled = float(values[0]), values[1:]
-    return score, resampled - np.nanmean(resampled) + score
+    known = resampled[np.isfinite(resampled)]
+    return score, resampled - (known.mean() if len(known) else 0.0) + score
 
 
 def _interval(values: npt.NDArray[np.float64], level: float) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return float("nan"), float("nan")
     tail = (1 - level) / 2
-    return float(np.nanquantile(values, tail)), float(np.nanquantile(values, 1 - tail))
+    return float(np.quantile(known, tail)), float(np.quantile(known, 1 - tail))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -289,7 +293,7 @@ def paired_bootstrap(
         found[name] = Difference(
             score=score,
             interval=_interval(moved, level),
-            p_value=float((1 + np.sum(noise >= abs(score))) / (1 + len(noise))),
+            p_value=float((1 + np.sum(noise >= abs(score))) / (1 + len(noise))) if np.isfinite(score) else score,
         )
     return found
 
