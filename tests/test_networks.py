@@ -6,14 +6,18 @@ import pytest
 import timm
 import torch
 import torchvision
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+from postergenre.classifier.contract import Contract
 from postergenre.errors import ConfigError
+from postergenre.genres import Genres
 from postergenre.networks import ModelConfig, PosterNetwork, build_network
 from postergenre.networks.pools import AverageAndMax, Statistics
 from postergenre.networks.vgg import empty_vgg_stages
 from postergenre.networks.vision import vision_stages
+from postergenre.preprocess import Preprocess
 
 NETWORKS = [
     ("torchvision", "vgg19", ["stage1", "stage2", "stage3", "stage4", "stage5"]),
@@ -252,12 +256,24 @@ def test_the_vgg_that_a_checkpoint_fills_is_torchvisions(name: str) -> None:
     assert shapes[0] == shapes[1]
 
 
-def test_torchvision_is_not_imported_to_answer_with_a_vgg(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_one_answer_of_a_vgg_imports_neither_torchvision_nor_the_compiler(tmp_path: Path) -> None:
+    config = ModelConfig(weights="none", pool="statistics", hidden=8)
+    contract = Contract(
+        model=config, preprocess=Preprocess(height=32, width=32), genres=Genres(["A", "B"]), headline=["A"],
+        priors=[0.5, 0.5], thresholds=[0.5, 0.5], data={},
+    )  # fmt: skip
+    network = build_network(config, num_outputs=2, input_size=(32, 32))
+    state = {f"network.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": state, "postergenre": contract.to_plain()}, tmp_path / "vgg.ckpt")
+    Image.new("RGB", (40, 60)).save(tmp_path / "poster.jpg")
     program = (
         "import sys\n"
-        "from postergenre.inference import predict\n"
-        "from postergenre.networks import ModelConfig, build_network\n"
-        "build_network(ModelConfig(), num_outputs=3, input_size=(64, 64), empty=True)\n"
-        "sys.exit('torchvision' in sys.modules)"
+        "from postergenre.inference import PredictConfig, predict\n"
+        "predict(PredictConfig(checkpoint='vgg.ckpt', posters='poster.jpg', output_dir='out'))\n"
+        "sys.exit(', '.join({'torchvision', 'torch._dynamo', 'pytorch_lightning'} & set(sys.modules)) or None)"
     )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr

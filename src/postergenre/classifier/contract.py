@@ -175,15 +175,20 @@ def load_network(path: str | Path) -> tuple[PosterNetwork, Contract]:
     """
     checkpoint, contract = read_checkpoint(path)
     preprocess = contract.preprocess
-    network = build_network(
-        contract.model, num_outputs=len(contract.genres), input_size=(preprocess.height, preprocess.width), empty=True
-    )
     prefix = "network."
     state: dict[str, Tensor] = {
         name.removeprefix(prefix): value.clone()  # the file may be overwritten by the run that wrote it
         for name, value in checkpoint.get("state_dict", {}).items()
         if name.startswith(prefix)
     }
+    first = state.get("head.hidden.weight", state.get("head.output.weight"))
+    network = build_network(
+        contract.model,
+        num_outputs=len(contract.genres),
+        input_size=(preprocess.height, preprocess.width),
+        empty=True,
+        num_features=first.shape[1] if first is not None and first.ndim == 2 else None,
+    )
     try:
         network.load_state_dict(state, assign=True)
     except RuntimeError as error:

@@ -61,7 +61,12 @@ class ModelConfig:
 
 
 def build_network(
-    config: ModelConfig, *, num_outputs: int, input_size: tuple[int, int], empty: bool = False
+    config: ModelConfig,
+    *,
+    num_outputs: int,
+    input_size: tuple[int, int],
+    empty: bool = False,
+    num_features: int | None = None,
 ) -> PosterNetwork:
     """Return the network of ``config`` with a head for ``num_outputs`` genres, frozen as it says.
 
@@ -71,6 +76,7 @@ def build_network(
         input_size: Height and width of the images; only networks of fixed input care.
         empty: Build for weights that the caller loads next (``load_state_dict(..., assign=True)``): nothing is
             downloaded or drawn, and tensors may be on the meta device.
+        num_features: Number of pooled features C, where it is known; counting them takes a second.
 
     Raises:
         ConfigError: The network or its weights cannot be had, or there is no such stage to freeze.
@@ -94,6 +100,7 @@ def build_network(
             scaled=scaled,
             pool=config.pool,
             head=head,
+            num_features=num_features,
         )
     else:
         if config.library == "tiny":
@@ -110,7 +117,7 @@ def build_network(
         network = PosterNetwork(
             stages=stages,
             pool=pool,
-            head=head(count_features(stages, pool)),
+            head=head(num_features or count_features(stages, pool)),
             mean=(0.0, 0.0, 0.0) if scaled else IMAGENET_MEAN,
             std=(1.0, 1.0, 1.0) if scaled else IMAGENET_STD,
         )

@@ -59,6 +59,7 @@ def build_timm(
     scaled: bool,
     pool: str,
     head: Callable[[int], nn.Sequential],
+    num_features: int | None = None,
 ) -> TimmNetwork:
     """Return a timm network with our head.
 
@@ -69,6 +70,7 @@ def build_timm(
         scaled: Leave pixels in 0 … 1 instead of normalising them as the weights expect.
         pool: ``auto`` (as the model itself pools) or ``statistics``.
         head: Makes the head for a number of features C.
+        num_features: C, where it is known.
 
     Raises:
         ConfigError: No such model, or its weights cannot be had.
@@ -107,9 +109,10 @@ def build_timm(
     if pool == "statistics" and not hasattr(model, "forward_intermediates"):
         raise ConfigError(f"timm tells no maps of {name}'s stages: model.pool=auto")
     backbone = TimmStatistics(model) if pool == "statistics" else TimmFeatures(model)
-    model.eval()
-    with torch.inference_mode():
-        num_features = backbone(torch.zeros(1, 3, *input_size)).shape[1]
+    if num_features is None:
+        model.eval()
+        with torch.inference_mode():
+            num_features = int(backbone(torch.zeros(1, 3, *input_size)).shape[1])
     return TimmNetwork(
         stages={"backbone": backbone},
         pool=nn.Identity(),
