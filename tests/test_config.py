@@ -29,7 +29,7 @@ def composed(*overrides: str) -> TrainConfig:
 
 def test_every_group_has_a_choice() -> None:
     assert {group for group, _ in CHOICES} == set(GROUPS)
-    assert EXPERIMENTS == ["demo", "finetune", "original", "probe"]
+    assert EXPERIMENTS == ["demo", "finetune", "original", "probe", "recommended"]
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)

@@ -175,7 +175,7 @@ def test_genres_nobody_has_heard_of_go_all_the_way(strange_posters: Path, tmp_pa
     report = (tmp_path / "scores" / "report.html").read_text(encoding="utf-8")
     assert all(html.escape(genre, quote=False) in report for genre in STRANGE)
     assert "<Flim>" not in report
-    assert "Quux & Co" in (tmp_path / "scores" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Quux &amp; Co" in (tmp_path / "scores" / "MODEL_CARD.md").read_text(encoding="utf-8")
     answers = run(
         "predict", "checkpoint=run/checkpoints/best.ckpt", f"posters={strange_posters}/8.png", "hydra.run.dir=answers",
         cwd=tmp_path,
