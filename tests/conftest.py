@@ -4,6 +4,7 @@ import csv
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from postergenre.classifier.optim import OptimConfig
 from postergenre.data.datamodule import DataConfig
+from postergenre.evaluation import EvaluateConfig
 from postergenre.networks import ModelConfig
 from postergenre.preprocess import Preprocess
 from postergenre.training import TrainConfig, Trained, TrainerConfig, train
@@ -76,6 +78,11 @@ def small_config(root: Path, output: Path) -> TrainConfig:
         trainer=TrainerConfig(gpus="0", precision="32", max_epochs=6),
         output_dir=str(output),
     )
+
+
+def evaluate_config(checkpoint: Path, output: Path, /, **settings: Any) -> EvaluateConfig:
+    settings = {"checkpoint": str(checkpoint), "report": False} | settings
+    return EvaluateConfig(gpus="0", precision="32", num_resamples=100, output_dir=str(output), **settings)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from conftest import read_csv, small_config
+from conftest import evaluate_config, read_csv, small_config
 from postergenre.classifier.contract import find_checkpoints, read_checkpoint
 from postergenre.errors import CheckpointError, ConfigError, DataError
 from postergenre.evaluation import EvaluateConfig, evaluate
@@ -18,8 +18,7 @@ from postergenre.training import TrainConfig, Trained, train
 
 
 def config(trained: Trained, output: Path, **settings: Any) -> EvaluateConfig:
-    settings = {"checkpoint": str(trained.best), "report": False} | settings
-    return EvaluateConfig(gpus="0", precision="32", num_resamples=100, output_dir=str(output), **settings)
+    return evaluate_config(trained.best, output, **settings)
 
 
 def altered(trained: Trained, path: Path, *, noise: float) -> Path:
@@ -48,16 +47,7 @@ def elsewhere(colour_posters: Path, tmp_path: Path) -> Path:
 
 
 def test_evaluate_gives_the_very_numbers_training_gave(trained: Trained, tmp_path: Path) -> None:
-    scores = evaluate(
-        EvaluateConfig(
-            checkpoint=str(trained.best),
-            split="val",
-            gpus="0",
-            precision="32",
-            num_resamples=100,
-            output_dir=str(tmp_path),
-        )
-    )
+    scores = evaluate(config(trained, tmp_path, split="val"))
     assert scores == pytest.approx(trained.scores, abs=1e-6)
 
 

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from conftest import evaluate_config
 from postergenre.augment import Augment
 from postergenre.classifier.contract import load_network
 from postergenre.data.datamodule import PosterData
-from postergenre.evaluation import EvaluateConfig, evaluate
+from postergenre.evaluation import evaluate
 from postergenre.evaluation.config import Place
 from postergenre.features import keep_features
 from postergenre.hardware import choose_hardware
@@ -77,17 +78,8 @@ def test_training_with_kept_features_is_training_without(make: MakeConfig, tmp_p
 @pytest.mark.slow
 def test_a_checkpoint_trained_on_features_is_scored_from_pictures(make: MakeConfig, tmp_path: Path) -> None:
     trained = train(make())
-    scores = evaluate(
-        EvaluateConfig(
-            checkpoint=str(trained.best),
-            split="val",
-            gpus="0",
-            precision="32",
-            num_resamples=100,
-            data=Place(cache=str(tmp_path / "elsewhere")),
-            output_dir=str(tmp_path / "scores"),
-        )
-    )
+    place = Place(cache=str(tmp_path / "elsewhere"))
+    scores = evaluate(evaluate_config(trained.best, tmp_path / "scores", split="val", data=place))
     assert scores["map"] == pytest.approx(trained.score, abs=1e-3)
 
 

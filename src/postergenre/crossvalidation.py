@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from postergenre.data.splits import NUM_FOLDS
 from postergenre.errors import ConfigError
 from postergenre.evaluation import EvaluateConfig, Scored, scored
-from postergenre.metrics import bootstrap_intervals, genre_table, score
+from postergenre.evaluation.run import narrow_table
+from postergenre.metrics import bootstrap_intervals, genre_table, probability_scores
 from postergenre.training import TrainConfig, train
 
 SHOWN = (
@@ -92,8 +91,8 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
     found = [_fold(config, fold, console) for fold in config.folds]
     contract = found[0].contract
     raw, logits, targets = (torch.cat([getattr(fold, name) for fold in found]) for name in ("raw", "logits", "targets"))
-    result = Crossvalidated(folds=[fold.scores for fold in found], pooled=_pooled(found, raw, logits, targets))
-    headline = torch.tensor([genre in contract.headline for genre in contract.genres])
+    headline = contract.headline_mask()
+    result = Crossvalidated(folds=[fold.scores for fold in found], pooled=_pooled(raw, logits, targets, headline))
     rows = genre_table(
         logits,
         targets,
@@ -156,13 +155,11 @@ def _training(config: CrossvalidateConfig, fold: int, folder: Path) -> TrainConf
     return TrainConfig(**settings)
 
 
-def _pooled(found: list[Scored], raw: Tensor, logits: Tensor, targets: Tensor) -> dict[str, float]:
-    contract = found[0].contract
-    priors = torch.tensor([fold.contract.priors for fold in found]).mean(dim=0)
-    headline = torch.tensor([genre in contract.headline for genre in contract.genres])
-    after, before = (score(answers, targets, priors=priors, headline=headline) for answers in (logits, raw))
-    pooled = {name: float(after[name]) for name in ("bce", "bce_prior", "ece", "ece_genres")}
-    return pooled | {f"{name}_before": float(before[name]) for name in ("bce", "ece", "ece_genres")}
+def _pooled(raw: Tensor, logits: Tensor, targets: Tensor, headline: Tensor) -> dict[str, float]:
+    after, before = (probability_scores(answers, targets, headline=headline) for answers in (logits, raw))
+    return {name: float(value) for name, value in after.items()} | {
+        f"{name}_before": float(value) for name, value in before.items()
+    }
 
 
 def _write(
@@ -199,10 +196,7 @@ def _lines(folder: Path) -> list[str]:
 
 def _print(console: Console, result: Crossvalidated, found: list[Scored], rows: list[dict[str, str | float]]) -> None:
     count = len(result.folds)
-    table = Table(
-        title=f"{count} folds, test splits", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
-        collapse_padding=True,
-    )  # fmt: skip
+    table = narrow_table(f"{count} folds, test splits")
     for name in ("score", "mean ± sd", "knowing nothing"):
         table.add_column(name, justify="left" if name == "score" else "right")
     for label, name in SHOWN:
@@ -211,10 +205,7 @@ def _print(console: Console, result: Crossvalidated, found: list[Scored], rows: 
     counted = "{:.0f} | {:.0f}".format(*(result.folds[0][name] for name in ("num_genres", "num_genres_all")))
     table.add_row("genres in mAP | all, first fold", counted, "")
     console.print(table)
-    genres = Table(
-        title="by genre: means over folds; calibration of all answers", title_justify="left", box=box.SIMPLE_HEAD,
-        pad_edge=False, collapse_padding=True,
-    )  # fmt: skip
+    genres = narrow_table("by genre: means over folds; calibration of all answers")
     for name in ("genre", "support", "chance", "ap", "auroc", "f1", "ece_before", "ece"):
         genres.add_column(name.replace("ece_before", "before"), justify="left" if name == "genre" else "right")
     for row in sorted(rows, key=lambda row: -int(row["support"])):

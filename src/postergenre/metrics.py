@@ -64,7 +64,13 @@ class GenreScores(Metric):
 
 
 def score(
-    logits: Tensor, targets: Tensor, *, priors: Tensor, headline: Tensor, thresholds: Tensor | None = None
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    priors: Tensor,
+    headline: Tensor,
+    thresholds: Tensor | None = None,
+    raw: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Return the protocol's scores, each a scalar tensor.
 
@@ -74,6 +80,7 @@ def score(
         priors: ``(G,)`` share of each genre among the training posters.
         headline: ``(G,)`` bool, the genres that count in ``map``.
         thresholds: ``(G,)`` probabilities fitted elsewhere; adds the scores ``*_tuned``.
+        raw: ``(N,G)`` logits before calibration; adds the scores ``*_before``.
     """
     probabilities = logits.sigmoid()
     truth = targets.int()
@@ -89,10 +96,8 @@ def score(
         "map_all": ap[present].mean(),
         "map_all_prior": chance[present].mean(),
         "auroc": torch.stack(auroc).mean() if auroc else torch.tensor(torch.nan),
-        "bce": functional.binary_cross_entropy_with_logits(logits, targets),
+        **probability_scores(logits, targets, headline=headline),
         "bce_prior": functional.binary_cross_entropy(priors.clamp(1e-7, 1 - 1e-7).expand_as(targets), targets),
-        "ece": binary_calibration_error(probabilities.flatten(), truth.flatten(), n_bins=NUM_BINS, norm="l1"),
-        "ece_genres": calibration_errors(probabilities, truth)[headline & present].mean(),
         "accuracy": ((probabilities >= 0.5) == (truth > 0)).float().mean(),
         "accuracy_prior": 1 - ((priors > 0.5) != (truth > 0)).float().mean(),
         **_top(logits, targets),
@@ -103,7 +108,21 @@ def score(
     }
     if thresholds is not None:
         scores |= _decisions(probabilities, truth, present, thresholds, "_tuned")
+    if raw is not None:
+        before = probability_scores(raw, targets, headline=headline)
+        scores |= {f"{name}_before": value for name, value in before.items()}
     return scores
+
+
+def probability_scores(logits: Tensor, targets: Tensor, *, headline: Tensor) -> dict[str, Tensor]:
+    """Return the scores that calibration changes: ``bce``, and ``ece`` of all answers and of the headline genres."""
+    probabilities, truth = logits.sigmoid(), targets.int()
+    counted = headline & truth.any(dim=0)
+    return {
+        "bce": functional.binary_cross_entropy_with_logits(logits, targets),
+        "ece": binary_calibration_error(probabilities.flatten(), truth.flatten(), n_bins=NUM_BINS, norm="l1"),
+        "ece_genres": calibration_errors(probabilities, truth)[counted].mean(),
+    }
 
 
 def average_precision(scores: Tensor, targets: Tensor) -> Tensor:

@@ -50,6 +50,10 @@ class Contract:
         self.temperatures = self.temperatures or [1.0] * len(self.genres)
         self.offsets = self.offsets or [0.0] * len(self.genres)
 
+    def headline_mask(self) -> Tensor:
+        """Return ``(G,)`` bool: which genres count in ``map``."""
+        return torch.tensor([genre in self.headline for genre in self.genres])
+
     def calibrate(self, logits: Tensor) -> Tensor:
         """Return calibrated logits ``(N,G)`` of the network's ``(N,G)``; their sigmoid is the probability to tell."""
         device = logits.device

@@ -54,8 +54,7 @@ class PosterClassifier(LightningModule):
         self.loss = loss or nn.BCEWithLogitsLoss()
         self.augment = augment or Augment()
         self.seed = seed
-        headline = torch.tensor([genre in contract.headline for genre in contract.genres])
-        self.val_scores = GenreScores(priors=torch.tensor(contract.priors), headline=headline)
+        self.val_scores = GenreScores(priors=torch.tensor(contract.priors), headline=contract.headline_mask())
         self._rng: dict[str, Any] | None = None
 
     @classmethod
@@ -142,9 +141,8 @@ class PosterClassifier(LightningModule):
         """Return the protocol's scores of the network's ``logits (N,G)``, calibrated, and their calibration before."""
         thresholds = torch.tensor(self.contract.thresholds, device=logits.device)
         priors, headline = self.val_scores.priors, self.val_scores.headline
-        found = score(self.contract.calibrate(logits), targets, priors=priors, headline=headline, thresholds=thresholds)
-        before = score(logits, targets, priors=priors, headline=headline)
-        return found | {f"{name}_before": before[name] for name in ("ece", "ece_genres", "bce")}
+        calibrated = self.contract.calibrate(logits)
+        return score(calibrated, targets, priors=priors, headline=headline, thresholds=thresholds, raw=logits)
 
     def _diverged(self, what: str) -> ConfigError:
         return ConfigError(

@@ -93,10 +93,8 @@ def scored(config: EvaluateConfig, console: Console) -> Scored:
 def _scored(checkpoints: list[Path], answers: Answers, config: EvaluateConfig) -> Scored:
     contract, logits, targets = answers.contract, answers.logits, answers.targets
     priors, thresholds = torch.tensor(contract.priors), torch.tensor(contract.thresholds)
-    headline = torch.tensor([genre in contract.headline for genre in contract.genres])
-    scores = score(logits, targets, priors=priors, headline=headline, thresholds=thresholds)
-    before = score(answers.raw, targets, priors=priors, headline=headline)
-    scores |= {f"{name}_before": before[name] for name in ("ece", "ece_genres", "bce")}
+    headline = contract.headline_mask()
+    scores = score(logits, targets, priors=priors, headline=headline, thresholds=thresholds, raw=answers.raw)
     return Scored(
         checkpoint=", ".join(str(path) for path in checkpoints),
         split=answers.split,
@@ -135,7 +133,7 @@ def _against(config: EvaluateConfig, answers: Answers) -> dict[str, Difference]:
             f"{config.against} was trained beside other {answers.split} posters or genres than {config.checkpoint}: "
             "the two cannot be compared"
         )
-    headline = torch.tensor([genre in answers.contract.headline for genre in answers.contract.genres])
+    headline = answers.contract.headline_mask()
     return paired_bootstrap(
         answers.logits, others.logits, answers.targets, headline=headline, num_resamples=config.num_resamples
     )
@@ -172,7 +170,7 @@ def _write(found: Scored, against: dict[str, Difference], output: Path) -> None:
 
 
 def _print(console: Console, found: Scored) -> None:
-    table = _table(f"{found.split}: {len(found.targets)} posters, {found.hardware}")
+    table = narrow_table(f"{found.split}: {len(found.targets)} posters, {found.hardware}")
     for name in ("score", "model", "95 % interval", "knowing nothing"):
         table.add_column(name, justify="left" if name == "score" else "right")
     for label, name in HEADLINES:
@@ -184,7 +182,7 @@ def _print(console: Console, found: Scored) -> None:
     console.print(
         f"ECE of the headline genres before calibration: {found.scores['ece_genres_before']:.4f}", highlight=False
     )
-    genres = _table("by genre, at the checkpoint's thresholds")
+    genres = narrow_table("by genre, at the checkpoint's thresholds")
     shown = [name for name in found.genres[0] if not name.startswith("ece")]  # as wide as a terminal is
     for name in shown:
         genres.add_column(name, justify="left" if name == "genre" else "right")
@@ -200,7 +198,7 @@ def _told(scores: dict[str, float], name: str) -> str:
 
 
 def _print_difference(console: Console, config: EvaluateConfig, against: dict[str, Difference]) -> None:
-    table = _table(f"minus {config.against}, on the same posters")
+    table = narrow_table(f"minus {config.against}, on the same posters")
     for name in ("score", "difference", "95 % interval", "p"):
         table.add_column(name, justify="left" if name == "score" else "right")
     for name, difference in against.items():
@@ -212,6 +210,6 @@ def _print_difference(console: Console, config: EvaluateConfig, against: dict[st
     console.print(f"the difference in mAP {verdict}", highlight=False)
 
 
-def _table(title: str) -> Table:
+def narrow_table(title: str) -> Table:
     """Return an empty table narrow enough for 80 columns."""
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)

@@ -1,4 +1,4 @@
-"""The shape of torchvision's VGGs, without torchvision: its import alone would be a third of the time to one answer."""
+"""The shape of torchvision's VGGs, without torchvision: whose import brings the compiler along."""
 
 from collections import OrderedDict
 

@@ -222,7 +222,7 @@ def _head_first(config: TrainConfig, console: Console) -> Path:
 
 
 def _start_from(path: str | Path, classifier: PosterClassifier) -> None:
-    """Bring the weights of a checkpoint of the same network, genres and pixels."""
+    """Bring the weights of a checkpoint of the same network and genres."""
     network, before = load_network(path)
     for what, theirs, wanted in (
         ("network", before.model.name, classifier.contract.model.name),
