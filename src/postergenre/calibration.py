@@ -10,6 +10,8 @@ LEAST_SCALE = 0.1
 """A calibration may squash the ranking of a genre, and never turns it round."""
 NUM_PARTS = 5
 NUM_STEPS = 25
+TOLERANCE = 1e-9
+"""A step shorter than this, in logits, is the last."""
 
 
 def calibrate(logits: Tensor, temperatures: Tensor, offsets: Tensor) -> Tensor:
@@ -93,8 +95,12 @@ def _newton(
         determinant = curve_scale * curve_level - curve_both**2
         step_scale = (curve_level * slope_scale - curve_both * slope_level) / determinant
         step_level = (curve_scale * slope_level - curve_both * slope_scale) / determinant
-        damping = 1 / torch.stack([step_scale.abs(), step_level.abs()]).amax(0).clamp(min=1)  # at most 1 logit a step
+        steps = torch.stack([step_scale.abs(), step_level.abs()])
+        damping = 1 / steps.amax(0).clamp(min=1)  # at most 1 logit a step
+        before = scale
         scale, level = (scale - damping * step_scale).clamp(min=LEAST_SCALE), level - damping * step_level
+        if bool(((scale - before).abs() < TOLERANCE).all() and (step_level.abs() < TOLERANCE).all()):
+            break
     return scale, level
 
 

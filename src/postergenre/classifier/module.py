@@ -152,7 +152,7 @@ class PosterClassifier(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         mixed, clipped = "mixed" in str(self.trainer.precision), bool(self.trainer.gradient_clip_val)
-        fused = self.device.type == "cuda" and self.trainer.precision != "16-mixed" and not (mixed and clipped)
+        fused = self.trainer.precision != "16-mixed" and not (mixed and clipped)
         optimizer = build_optimizer(self.network, self.optim, fused=fused)
         schedule = build_schedule(optimizer, self.optim, num_steps=int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -67,7 +67,7 @@ def build_optimizer(network: PosterNetwork, config: OptimConfig, *, fused: bool 
     Args:
         network: Whose weights change.
         config: How.
-        fused: Let one CUDA kernel do the whole step. Lightning then cannot clip gradients in mixed precision.
+        fused: Let one kernel do the whole step. Lightning then cannot clip gradients in mixed precision.
     """
     stages = network.stage_parameters()
     backbone_lr = config.lr * config.backbone_scale
