@@ -95,8 +95,7 @@ def _newton(
         determinant = curve_scale * curve_level - curve_both**2
         step_scale = (curve_level * slope_scale - curve_both * slope_level) / determinant
         step_level = (curve_scale * slope_level - curve_both * slope_scale) / determinant
-        steps = torch.stack([step_scale.abs(), step_level.abs()])
-        damping = 1 / steps.amax(0).clamp(min=1)  # at most 1 logit a step
+        damping = 1 / torch.stack([step_scale.abs(), step_level.abs()]).amax(0).clamp(min=1)  # at most 1 logit a step
         before = scale
         scale, level = (scale - damping * step_scale).clamp(min=LEAST_SCALE), level - damping * step_level
         if bool(((scale - before).abs() < TOLERANCE).all() and (step_level.abs() < TOLERANCE).all()):
