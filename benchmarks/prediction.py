@@ -12,6 +12,7 @@ from torchvision.transforms import v2
 
 from postergenre.hardware import choose_hardware
 from postergenre.inference import Predictor
+from postergenre.inference.members import NetworkMember
 from postergenre.networks import ModelConfig
 from postergenre.preprocess import Preprocess
 from report import alternated, arguments, keras, poster_data, report, spread
@@ -23,7 +24,7 @@ BATCH = 32
 def from_files(predictor: Predictor, paths: list[Path]) -> Callable[[], float]:
     def measure() -> float:
         start = time.perf_counter()
-        answers = list(predictor.predict(paths, batch_size=BATCH))
+        answers = list(predictor.predict_many(paths, batch_size=BATCH))
         assert len(answers) == len(paths)
         return len(paths) / (time.perf_counter() - start)
 
@@ -49,7 +50,9 @@ def plain_torchvision(predictor: Predictor, paths: list[Path], size: int) -> Cal
         v2.Resize((size, size)), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True),
         v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
     ])  # fmt: skip
-    network = deepcopy(predictor.members[0][0])  # left as its author would have it: not channels last
+    (member,) = predictor.members
+    assert isinstance(member, NetworkMember)
+    network = deepcopy(member.network)  # left as its author would have it: not channels last
     layers = torch.nn.Sequential(network.stages, network.pool, network.head).to(memory_format=torch.contiguous_format)
 
     def measure() -> float:
@@ -77,7 +80,7 @@ def main() -> None:
             paths = data.paths("train")[:count]
             made = classifier(data, model)
             made.network.eval()
-            predictor = Predictor([(made.network, made.contract)], hardware)
+            predictor = Predictor([NetworkMember(made.network, made.contract, hardware)])
             predictor.probabilities(torch.zeros(BATCH, 3, size, size, dtype=torch.uint8))
             sides = {
                 "network alone": network_alone(predictor, count),

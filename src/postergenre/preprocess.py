@@ -4,6 +4,7 @@ import math
 import struct
 import warnings
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -55,17 +56,20 @@ class Preprocess:
         """
         return self._resized(np.array(upright_rgb(picture)))
 
-    def read(self, path: str | Path) -> Tensor:
-        """Return ``uint8 (3,H,W)`` of a picture file, as ``self(open_picture(path))`` but faster where it is a JPEG.
+    def read(self, source: str | Path | bytes) -> Tensor:
+        """Return ``uint8 (3,H,W)`` of a picture file, as ``self(open_picture(source))`` but faster where it is a JPEG.
 
         A JPEG at least twice as large as needed, and without EXIF metadata, is decoded at a half, quarter or eighth of
         its size.
+
+        Args:
+            source: The file's path, or its content.
 
         Raises:
             PictureError: The file is missing, is no picture, is cut short, or is too large to be a poster.
         """
         try:
-            data = Path(path).read_bytes()
+            data = source if isinstance(source, bytes) else Path(source).read_bytes()
             # Metadata may turn the picture; Pillow reads it.
             if not data.startswith(JPEG) or EXIF in data:
                 raise ValueError
@@ -76,7 +80,7 @@ class Preprocess:
             # Reduced scales below a half are no faster (see benchmarks), and alter the pixels.
             pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=least[0], min_width=least[1], min_factor=2)
         except BROKEN:
-            return self(open_picture(path))  # whatever is special or wrong about it, Pillow knows best
+            return self(open_picture(source))  # whatever is special or wrong about it, Pillow knows best
         return self._resized(pixels)
 
     def _inner(self, height: int, width: int) -> tuple[int, int]:
@@ -111,27 +115,31 @@ def fits(size: tuple[int, int]) -> bool:
     return size[0] * size[1] <= (Image.MAX_IMAGE_PIXELS or math.inf)
 
 
-def open_picture(path: str | Path) -> Image.Image:
+def open_picture(source: str | Path | bytes) -> Image.Image:
     """Return the first frame of a picture file, decoded, in its own mode.
+
+    Args:
+        source: The file's path, or its content.
 
     Raises:
         PictureError: The file is missing, is no picture, is cut short, or is too large to be a poster.
     """
+    name = "the picture" if isinstance(source, bytes) else str(source)
     try:
-        with Image.open(path) as picture:
+        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as picture:
             if not fits(picture.size):
-                raise PictureError(f"{path} has {picture.width} x {picture.height} pixels: too large to be a poster")
+                raise PictureError(f"{name} has {picture.width} x {picture.height} pixels: too large to be a poster")
             picture.load()
             return picture.copy() if getattr(picture, "is_animated", False) else picture
     except FileNotFoundError:
-        raise PictureError(f"no picture at {path}") from None
+        raise PictureError(f"no picture at {name}") from None
     except UnidentifiedImageError:
-        raise PictureError(f"{path} is not a picture Pillow can read") from None
+        raise PictureError(f"{name} is not a picture Pillow can read") from None
     except PictureError:
         raise
     # Decoders signal broken files with whatever they meet first.
     except (*BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
-        raise PictureError(f"cannot decode {path}: {error}") from None
+        raise PictureError(f"cannot decode {name}: {error}") from None
 
 
 def upright_rgb(picture: Image.Image) -> Image.Image:

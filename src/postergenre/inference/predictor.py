@@ -1,77 +1,94 @@
-"""A checkpoint that answers."""
+"""Something trained that answers: in a script, in a server, in your own program."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+from PIL import Image
 from torch import Tensor
 
-from postergenre.classifier.contract import Contract, load_network
+from postergenre.classifier.contract import Contract, find_checkpoints
 from postergenre.errors import PictureError
-from postergenre.hardware import Hardware
-from postergenre.networks import PosterNetwork
+from postergenre.hardware import Hardware, choose_hardware
+from postergenre.inference.members import Member, load_member
 from postergenre.preprocess import Preprocess
-from postergenre.views import averaged, check_views
+from postergenre.views import check_views
 
 T = TypeVar("T")
+Poster = str | Path | bytes | Image.Image
+"""A picture file's path, its content, or a PIL image of any mode."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Prediction:
     """The answer for one poster, or why there is none."""
 
-    path: Path
-    probabilities: list[float] | None
-    """``(G,)``, calibrated, in the order of the checkpoint's genres; None where the picture does not decode."""
+    probabilities: dict[str, float] = field(default_factory=dict)
+    """Calibrated probability of each genre, in the checkpoint's order; empty where the picture does not decode."""
+    genres: list[str] = field(default_factory=list)
+    """The poster's genres, most probable first: those that reach their thresholds, or the one that comes nearest."""
+    path: Path | None = None
+    """Where the poster was read, if from a file."""
     error: str = ""
     """Why the picture does not decode, as a sentence."""
 
+    def top(self, count: int = 3) -> list[tuple[str, float]]:
+        """Return the ``count`` most probable genres with their probabilities, best first; ties in vocabulary order."""
+        return sorted(self.probabilities.items(), key=lambda answer: -answer[1])[:count]
+
 
 class Predictor:
-    """Probabilities of genres for picture files; decodes the next batch while the network computes one."""
+    """Genres of posters; decodes the next batch while the network computes one.
 
-    def __init__(
-        self, members: Sequence[tuple[PosterNetwork, Contract]], hardware: Hardware, *, tta: str = "none"
-    ) -> None:
+    >>> predictor = load("best.ckpt")                             # doctest: +SKIP
+    >>> predictor.predict("poster.jpg").genres                    # doctest: +SKIP
+    ['Drama', 'Romance']
+    """
+
+    def __init__(self, members: Sequence[Member], *, tta: str = "none", allow_empty: bool = False) -> None:
         """Get ready to answer.
 
         Args:
-            members: Networks and their contracts; the calibrated logits of several are averaged.
-            hardware: What computes.
+            members: What answers; the calibrated logits of several are averaged.
             tta: ``none``, ``flip`` or ``crops``: how often each poster is looked at; see ``views``.
+            allow_empty: Give a poster no genre where none reaches its threshold, instead of the one that comes nearest.
 
         Raises:
             CheckpointError: They know different genres.
             ConfigError: No such ``tta``.
         """
         check_views(tta)
-        self.contract = Contract.together([contract for _, contract in members])
-        self.members = [
-            (network.to(hardware.device, memory_format=torch.channels_last), contract)  # type: ignore[call-overload]
-            for network, contract in members
-        ]
+        self.contract = Contract.together([member.contract for member in members])
+        self.members = list(members)
         self.preprocesses: list[Preprocess] = []
         """How a poster becomes pixels, once for all members that agree on it."""
-        for _, contract in members:
-            if contract.preprocess not in self.preprocesses:
-                self.preprocesses.append(contract.preprocess)
-        self.hardware = hardware
+        for member in members:
+            if member.contract.preprocess not in self.preprocesses:
+                self.preprocesses.append(member.contract.preprocess)
         self.tta = tta
+        self.allow_empty = allow_empty
 
     @classmethod
-    def load(cls, checkpoints: Sequence[Path] | Path | str, hardware: Hardware, *, tta: str = "none") -> "Predictor":
+    def load(
+        cls,
+        checkpoints: Sequence[Path] | Path | str,
+        hardware: Hardware,
+        *,
+        tta: str = "none",
+        allow_empty: bool = False,
+    ) -> "Predictor":
         """Return the predictor of a checkpoint, or of several together.
 
         Raises:
             CheckpointError: A file is missing, broken, unsafe, or was not made by postergenre.
         """
         paths = [checkpoints] if isinstance(checkpoints, str | Path) else checkpoints
-        return cls([load_network(path) for path in paths], hardware, tta=tta)
+        return cls([load_member(path, hardware) for path in paths], tta=tta, allow_empty=allow_empty)
 
     def probabilities(self, *images: Tensor) -> Tensor:
         """Return calibrated probabilities ``(B,G)`` on the CPU.
@@ -79,36 +96,92 @@ class Predictor:
         Args:
             images: ``uint8 (B,3,H,W)`` of the same posters by each of ``preprocesses``, in their order.
         """
-        pixels = [image.to(self.hardware.device) for image in images]
-        with torch.inference_mode(), self.hardware.autocast():
-            logits = [
-                contract.calibrate(averaged(network, pixels[self.preprocesses.index(contract.preprocess)], self.tta))
-                for network, contract in self.members
-            ]
-        return torch.stack(logits).mean(dim=0).sigmoid().cpu()
+        logits = [
+            member.logits(images[self.preprocesses.index(member.contract.preprocess)], tta=self.tta)
+            for member in self.members
+        ]
+        return torch.stack(logits).mean(dim=0).sigmoid()
 
-    def predict(self, paths: Sequence[Path], *, batch_size: int = 32) -> Iterator[Prediction]:
-        """Yield a prediction for each picture, in order; one that does not decode is told and passed over."""
-        with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter lock
+    def pixels(self, poster: Poster) -> list[Tensor]:
+        """Return ``uint8 (3,H,W)`` of a poster, by each of ``preprocesses``.
+
+        Raises:
+            PictureError: The file is missing, is no picture, is cut short, or is too large to be a poster.
+        """
+        if isinstance(poster, Image.Image):
+            return [preprocess(poster) for preprocess in self.preprocesses]
+        return [preprocess.read(poster) for preprocess in self.preprocesses]
+
+    def answer(self, probabilities: Sequence[float], *, path: Path | None = None) -> Prediction:
+        """Return what ``(G,)`` probabilities say about a poster."""
+        return Prediction(
+            probabilities=dict(zip(self.contract.genres, probabilities, strict=True)),
+            genres=self.contract.decide(probabilities, allow_empty=self.allow_empty),
+            path=path,
+        )
+
+    def predict(self, poster: Poster) -> Prediction:
+        """Return the genres of one poster.
+
+        Raises:
+            PictureError: The file is missing, is no picture, is cut short, or is too large to be a poster.
+        """
+        images = [image[None] for image in self.pixels(poster)]
+        path = Path(poster) if isinstance(poster, str | Path) else None
+        return self.answer(self.probabilities(*images)[0].tolist(), path=path)
+
+    def predict_many(self, posters: Iterable[Poster], *, batch_size: int = 32) -> Iterator[Prediction]:
+        """Yield the answer for each poster, in order; one that does not decode is told and passed over."""
+        with ThreadPoolExecutor() as pool:  # decoders work outside the interpreter lock
             for batch, read in _one_ahead(
-                (batch, [pool.submit(self._read, path) for path in batch]) for batch in _batches(paths, batch_size)
+                (batch, [pool.submit(self._read, poster) for poster in batch])
+                for batch in _batches(posters, batch_size)
             ):
                 decoded = [future.result() for future in read]
                 images = [image for image, _ in decoded if image is not None]
                 stacks = (torch.stack(stack) for stack in zip(*images, strict=True))
                 answers = iter(self.probabilities(*stacks).tolist() if images else ())
-                for path, (image, error) in zip(batch, decoded, strict=True):
-                    yield Prediction(path=path, probabilities=None if image is None else next(answers), error=error)
+                for poster, (image, error) in zip(batch, decoded, strict=True):
+                    path = Path(poster) if isinstance(poster, str | Path) else None
+                    yield Prediction(path=path, error=error) if image is None else self.answer(next(answers), path=path)
 
-    def _read(self, path: Path) -> tuple[list[Tensor] | None, str]:
+    def _read(self, poster: Poster) -> tuple[list[Tensor] | None, str]:
         try:
-            return [preprocess.read(path) for preprocess in self.preprocesses], ""
+            return self.pixels(poster), ""
         except PictureError as error:
             return None, str(error)
 
 
-def _batches(paths: Sequence[Path], batch_size: int) -> Iterator[Sequence[Path]]:
-    return (paths[start : start + batch_size] for start in range(0, len(paths), batch_size))
+def load(
+    checkpoint: str | Path | Sequence[str | Path],
+    *,
+    gpus: str | int = "auto",
+    precision: str = "auto",
+    tta: str = "none",
+    allow_empty: bool = False,
+) -> Predictor:
+    """Return the predictor of a checkpoint: ``load("best.ckpt").predict("poster.jpg").genres``.
+
+    Args:
+        checkpoint: A file; several, or a pattern with ``*``, answer together.
+        gpus: ``auto`` (a CUDA GPU where there is one), ``0`` (the CPU) or ``1``.
+        precision: ``auto``, ``32``, ``bf16`` or ``16``; see ``hardware.choose_hardware``.
+        tta: ``none``, ``flip`` or ``crops``: how often each poster is looked at; see ``views``.
+        allow_empty: Give a poster no genre where none reaches its threshold, instead of the one that comes nearest.
+
+    Raises:
+        CheckpointError: A file is missing, broken, unsafe, or was not made by postergenre.
+        ConfigError: This machine has no such device or arithmetic, or there is no such ``tta``.
+    """
+    named = [str(checkpoint)] if isinstance(checkpoint, str | Path) else [str(path) for path in checkpoint]
+    hardware = choose_hardware(gpus, precision)
+    return Predictor.load(find_checkpoints(named), hardware, tta=tta, allow_empty=allow_empty)
+
+
+def _batches(posters: Iterable[T], size: int) -> Iterator[list[T]]:
+    waiting = iter(posters)
+    while batch := list(islice(waiting, size)):
+        yield batch
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:

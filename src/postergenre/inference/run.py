@@ -2,7 +2,6 @@
 
 import csv
 import glob
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from PIL import Image
 from rich.console import Console
 
-from postergenre.classifier.contract import find_checkpoints
+from postergenre.classifier.contract import Contract, find_checkpoints
 from postergenre.errors import ConfigError, DataError
 from postergenre.hardware import choose_hardware
 from postergenre.inference.predictor import Prediction, Predictor
@@ -65,7 +64,9 @@ def predict(config: PredictConfig) -> list[Prediction]:
     console = Console()
     paths = find_posters(config.posters)
     hardware = choose_hardware(config.gpus, config.precision)
-    predictor = Predictor.load(find_checkpoints(config.checkpoint), hardware, tta=config.tta)
+    predictor = Predictor.load(
+        find_checkpoints(config.checkpoint), hardware, tta=config.tta, allow_empty=config.allow_empty
+    )
     contract = predictor.contract
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
@@ -73,34 +74,23 @@ def predict(config: PredictConfig) -> list[Prediction]:
     with (output / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["poster", "genres", "top", *contract.genres, "error"])
-        for prediction in predictor.predict(paths, batch_size=config.batch_size):
+        for path, prediction in zip(paths, predictor.predict_many(paths, batch_size=config.batch_size), strict=True):
             predictions.append(prediction)
-            if prediction.probabilities is None:
+            if prediction.error:
                 console.print(
-                    f"{prediction.path.name}: left out, {prediction.error}",
-                    markup=False,
-                    highlight=False,
-                    soft_wrap=True,
+                    f"{path.name}: left out, {prediction.error}", markup=False, highlight=False, soft_wrap=True
                 )
-                table.writerow([prediction.path, "", "", *[""] * len(contract.genres), prediction.error])
+                table.writerow([path, "", "", *[""] * len(contract.genres), prediction.error])
                 continue
-            top = contract.genres.top(prediction.probabilities, config.top)
-            genres = contract.decide(prediction.probabilities, allow_empty=config.allow_empty)
+            top, genres = prediction.top(config.top), prediction.genres
             told = ", ".join(f"{genre} {probability:.1%}{'*' if genre in genres else ''}" for genre, probability in top)
             if further := [genre for genre in genres if genre not in dict(top)]:
                 told += f"; also {', '.join(f'{genre}*' for genre in further)}"
-            console.print(f"{prediction.path.name}: {told}", markup=False, highlight=False, soft_wrap=True)
-            table.writerow(
-                [
-                    prediction.path,
-                    "|".join(genres),
-                    "|".join(genre for genre, _ in top),
-                    *(f"{probability:.6f}" for probability in prediction.probabilities),
-                    "",
-                ]
-            )
+            console.print(f"{path.name}: {told}", markup=False, highlight=False, soft_wrap=True)
+            numbers = (f"{probability:.6f}" for probability in prediction.probabilities.values())
+            table.writerow([path, "|".join(genres), "|".join(genre for genre, _ in top), *numbers, ""])
             if config.annotate:
-                _annotate(prediction, predictor, output / "annotated")
+                _annotate(path, prediction, contract, output / "annotated")
     console.print("* reaches the threshold of its genre", highlight=False)
     console.print(
         f"written to {output}: predictions.csv" + (", annotated/" if config.annotate else ""),
@@ -135,17 +125,15 @@ def find_posters(posters: str) -> list[Path]:
     return paths
 
 
-def _annotate(prediction: Prediction, predictor: Predictor, folder: Path) -> None:
+def _annotate(path: Path, prediction: Prediction, contract: Contract, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    contract = predictor.contract
-    assert prediction.probabilities is not None
     threshold = dict(zip(contract.genres, contract.thresholds, strict=True))
-    answers: Sequence[Answer] = [
+    answers = [
         Answer(genre=genre, probability=probability, threshold=threshold[genre])
-        for genre, probability in contract.genres.top(prediction.probabilities, NUM_BARS)
+        for genre, probability in prediction.top(NUM_BARS)
     ]
-    picture = annotate(open_picture(prediction.path), answers, title=prediction.path.stem)
-    name = f"{prediction.path.name}.png"  # the whole name: a.jpg and a.png are two posters
+    picture = annotate(open_picture(path), answers, title=path.stem)
+    name = f"{path.name}.png"  # the whole name: a.jpg and a.png are two posters
     while (folder / name).exists():
-        name = f"{prediction.path.parent.name}_{name}"  # and so are a/1.jpg and b/1.jpg
+        name = f"{path.parent.name}_{name}"  # and so are a/1.jpg and b/1.jpg
     picture.save(folder / name)

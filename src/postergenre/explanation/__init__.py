@@ -1,0 +1,1 @@
+"""Where in a poster a genre is seen."""

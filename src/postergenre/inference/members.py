@@ -1,0 +1,47 @@
+"""Who answers: the network of a checkpoint. All a predictor asks of it is calibrated logits."""
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from postergenre.classifier.contract import Contract, load_network
+from postergenre.hardware import Hardware
+from postergenre.networks import PosterNetwork
+from postergenre.views import averaged
+
+
+class Member(Protocol):
+    """Something trained that answers by itself, or together with others."""
+
+    contract: Contract
+    """What it says about itself: genres, preprocessing, thresholds."""
+
+    def logits(self, images: Tensor, *, tta: str) -> Tensor:
+        """Return calibrated logits ``float32 (B,G)`` on the CPU of ``uint8 (B,3,H,W)``, mean of ``tta``'s views."""
+        ...
+
+
+class NetworkMember:
+    """The network of a checkpoint, on a device."""
+
+    def __init__(self, network: PosterNetwork, contract: Contract, hardware: Hardware) -> None:
+        self.network = network.to(hardware.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.contract = contract
+        self.hardware = hardware
+
+    def logits(self, images: Tensor, *, tta: str) -> Tensor:
+        """Return calibrated logits ``float32 (B,G)``; see ``Member``."""
+        with torch.inference_mode(), self.hardware.autocast():
+            raw = averaged(self.network, images.to(self.hardware.device), tta)
+            return self.contract.calibrate(raw).float().cpu()
+
+
+def load_member(path: str | Path, hardware: Hardware) -> Member:
+    """Return what a file can answer.
+
+    Raises:
+        CheckpointError: The file is missing, broken, unsafe, or was not made by postergenre.
+    """
+    return NetworkMember(*load_network(path), hardware)

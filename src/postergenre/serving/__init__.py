@@ -1,0 +1,1 @@
+"""HTTP and a page around inference and explanation."""
