@@ -18,7 +18,6 @@ from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor,
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 
-from postergenre import __version__
 from postergenre.augment import Augment
 from postergenre.classifier.contract import Contract, load_network, read_checkpoint
 from postergenre.classifier.module import PosterClassifier
@@ -178,7 +177,7 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
         data=asdict(config.data)
         | {"root": str(Path(config.data.root).expanduser().absolute()), "fingerprint": data.fingerprint},
         provenance={
-            "postergenre": __version__,
+            "postergenre": version("postergenre"),
             "torch": version("torch"),
             "torchvision": version("torchvision"),
             "pytorch_lightning": version("pytorch-lightning"),
