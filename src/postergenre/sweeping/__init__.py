@@ -1,0 +1,1 @@
+"""Many trainings, one question: which settings are best? Optuna around training."""
