@@ -1,6 +1,8 @@
 """What a checkpoint says about itself, so that nothing else is needed to use it. Reads without Lightning."""
 
 import glob
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -99,6 +101,25 @@ class Contract:
         """Return the contract as dicts, lists, text and numbers."""
         return {"format": FORMAT, **asdict(self), "genres": list(self.genres)}
 
+    def to_json(self) -> str:
+        """Return the contract as JSON, for files whose metadata is text; a score that is no number becomes null."""
+        return json.dumps(_without_nan(self.to_plain()), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Contract":
+        """Return the contract that ``to_json`` wrote.
+
+        Raises:
+            CheckpointError: It is no such text, has another format, or does not agree with itself.
+        """
+        try:
+            plain = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f"its contract is not JSON: {error}") from None
+        if not isinstance(plain, dict):
+            raise CheckpointError("its contract is not a JSON object")
+        return cls.from_plain(plain)
+
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> "Contract":
         """Return the contract that ``to_plain`` wrote.
@@ -117,8 +138,9 @@ class Contract:
                 # Checkpoints that were made before there was a calibration have none.
                 **{name: plain[name] for name in ("temperatures", "offsets") if name in plain},
             )
-        except (KeyError, TypeError, AttributeError, PosterGenreError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, PosterGenreError) as error:
             raise CheckpointError(f"its contract is broken: {error!r}") from None
+        contract._check_types()
         lengths = {name: len(getattr(contract, name)) for name in PER_GENRE}
         if len(set(lengths.values())) > 1 or not set(contract.headline) <= set(contract.genres):
             told = ", ".join(f"{count} {name}" for name, count in lengths.items())
@@ -126,6 +148,41 @@ class Contract:
         if not all(temperature > 0 for temperature in contract.temperatures):
             raise CheckpointError("its contract has a temperature that is not above 0")
         return contract
+
+    def _check_types(self) -> None:
+        """Refuse what a file may say and a dataclass does not notice.
+
+        Raises:
+            CheckpointError: A list is none, or holds something else than it should.
+        """
+        for name in ("genres", "headline"):
+            values = getattr(self, name)
+            if not (isinstance(values, list | tuple) and all(isinstance(value, str) for value in values)):
+                raise CheckpointError(f"its contract is broken: {name} is not a list of names")
+        for name in ("priors", "thresholds", "temperatures", "offsets"):
+            values = getattr(self, name)
+            if not (isinstance(values, list) and all(_is_number(value) for value in values)):
+                raise CheckpointError(f"its contract is broken: {name} is not a list of numbers")
+        for name in ("data", "provenance"):
+            if not isinstance(getattr(self, name), dict):
+                raise CheckpointError(f"its contract is broken: {name} is not a table")
+
+
+def _without_nan(value: Any) -> Any:
+    """Return plain data as JSON knows it, which has neither NaN nor infinity."""
+    match value:
+        case dict():
+            return {key: _without_nan(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_without_nan(item) for item in value]
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def find_checkpoints(named: Any) -> list[Path]:
