@@ -1,12 +1,15 @@
 """What a checkpoint says about itself, so that nothing else is needed to use it. Reads without Lightning."""
 
 import glob
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from postergenre.calibration import calibrate
@@ -18,6 +21,8 @@ from postergenre.preprocess import Preprocess
 
 KEY = "postergenre"
 FORMAT = 1
+PREFIX = "network."
+"""Before the names of the network's tensors in a checkpoint."""
 PER_GENRE = ("genres", "priors", "thresholds", "temperatures", "offsets")
 
 
@@ -99,6 +104,25 @@ class Contract:
         """Return the contract as dicts, lists, text and numbers."""
         return {"format": FORMAT, **asdict(self), "genres": list(self.genres)}
 
+    def to_json(self) -> str:
+        """Return the contract as JSON, for files whose metadata is text; a score that is no number becomes null."""
+        return json.dumps(_without_nan(self.to_plain()), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Contract":
+        """Return the contract that ``to_json`` wrote.
+
+        Raises:
+            CheckpointError: It is no such text, has another format, or does not agree with itself.
+        """
+        try:
+            plain = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f"its contract is not JSON: {error}") from None
+        if not isinstance(plain, dict):
+            raise CheckpointError("its contract is not a JSON object")
+        return cls.from_plain(plain)
+
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> "Contract":
         """Return the contract that ``to_plain`` wrote.
@@ -117,8 +141,9 @@ class Contract:
                 # Checkpoints that were made before there was a calibration have none.
                 **{name: plain[name] for name in ("temperatures", "offsets") if name in plain},
             )
-        except (KeyError, TypeError, AttributeError, PosterGenreError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, PosterGenreError) as error:
             raise CheckpointError(f"its contract is broken: {error!r}") from None
+        contract._check_types()
         lengths = {name: len(getattr(contract, name)) for name in PER_GENRE}
         if len(set(lengths.values())) > 1 or not set(contract.headline) <= set(contract.genres):
             told = ", ".join(f"{count} {name}" for name, count in lengths.items())
@@ -126,6 +151,41 @@ class Contract:
         if not all(temperature > 0 for temperature in contract.temperatures):
             raise CheckpointError("its contract has a temperature that is not above 0")
         return contract
+
+    def _check_types(self) -> None:
+        """Refuse what a file may say and a dataclass does not notice.
+
+        Raises:
+            CheckpointError: A list is none, or holds something else than it should.
+        """
+        for name in ("genres", "headline"):
+            values = getattr(self, name)
+            if not (isinstance(values, list | tuple) and all(isinstance(value, str) for value in values)):
+                raise CheckpointError(f"its contract is broken: {name} is not a list of names")
+        for name in ("priors", "thresholds", "temperatures", "offsets"):
+            values = getattr(self, name)
+            if not (isinstance(values, list) and all(_is_number(value) for value in values)):
+                raise CheckpointError(f"its contract is broken: {name} is not a list of numbers")
+        for name in ("data", "provenance"):
+            if not isinstance(getattr(self, name), dict):
+                raise CheckpointError(f"its contract is broken: {name} is not a table")
+
+
+def _without_nan(value: Any) -> Any:
+    """Return plain data as JSON knows it, which has neither NaN nor infinity."""
+    match value:
+        case dict():
+            return {key: _without_nan(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_without_nan(item) for item in value]
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def find_checkpoints(named: Any) -> list[Path]:
@@ -159,16 +219,27 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], Contract]:
     path = Path(path).expanduser()
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}; training writes them to outputs/train/*/checkpoints/")
+    if path.suffix == ".onnx":
+        raise CheckpointError(f"{path} is an exported graph, good for predicting; give the checkpoint it was made from")
     try:
-        checkpoint = read_torch(path, mmap=True)  # what the optimiser remembers is twice the weights
-    except ValueError as error:
+        # mmap: what the optimiser remembers is twice the weights
+        checkpoint = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path, mmap=True)
+    except (ValueError, SafetensorError) as error:
         raise CheckpointError(f"{path} is not a checkpoint that can be used: {error}") from None
-    if not (isinstance(checkpoint, dict) and isinstance(checkpoint.get(KEY), dict)):
+    told = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
+    if not isinstance(told, dict | str):
         raise CheckpointError(f"{path} was not made by postergenre: it has no '{KEY}' contract")
     try:
-        return checkpoint, Contract.from_plain(checkpoint[KEY])
+        return checkpoint, Contract.from_json(told) if isinstance(told, str) else Contract.from_plain(told)
     except CheckpointError as error:
         raise CheckpointError(f"cannot use {path}: {error}") from None
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    """Return what an export to safetensors holds, in the shape of a checkpoint; its contract is text."""
+    with safe_open(path, framework="pt") as file:
+        state = {f"{PREFIX}{name}": file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+        return {"state_dict": state, KEY: (file.metadata() or {}).get(KEY)}
 
 
 def load_network(path: str | Path) -> tuple[PosterNetwork, Contract]:
@@ -179,11 +250,10 @@ def load_network(path: str | Path) -> tuple[PosterNetwork, Contract]:
     """
     checkpoint, contract = read_checkpoint(path)
     preprocess = contract.preprocess
-    prefix = "network."
     state: dict[str, Tensor] = {
-        name.removeprefix(prefix): value.clone()  # the file may be overwritten by the run that wrote it
+        name.removeprefix(PREFIX): value.clone()  # the file may be overwritten by the run that wrote it
         for name, value in checkpoint.get("state_dict", {}).items()
-        if name.startswith(prefix)
+        if name.startswith(PREFIX)
     }
     first = state.get("head.hidden.weight", state.get("head.output.weight"))
     network = build_network(
