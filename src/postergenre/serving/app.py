@@ -23,12 +23,13 @@ from postergenre.serving import documents
 from postergenre.serving.config import ServeConfig
 from postergenre.serving.engine import Engine
 from postergenre.serving.guard import Guard
+from postergenre.serving.heatmap import overlay
 from postergenre.serving.identity import Identity
 from postergenre.serving.line import Line
 from postergenre.serving.metrics import Metrics
 from postergenre.serving.refusal import Refusal
-from postergenre.serving.uploads import read_upload
-from postergenre.serving.worker import Work
+from postergenre.serving.uploads import check_picture, read_upload
+from postergenre.serving.worker import Done, Work
 
 PAGE = Path(__file__).parent / "page"
 EXAMPLES = (("Western",), ("Sci-Fi", "Action"), ("Horror",), ("Romance", "Comedy"), ("Animation",), ("Crime", "Drama"))
@@ -54,7 +55,7 @@ def build_app(config: ServeConfig, identity: Identity, engine: Engine) -> FastAP
         docs_url=None, redoc_url=None,
     )  # fmt: skip
 
-    async def answered(data: bytes, *, genre: int | None = None) -> Any:
+    async def answered(data: bytes, *, genre: int | None = None) -> Done:
         loop = asyncio.get_running_loop()
         images = await loop.run_in_executor(decoders, lambda: identity.pixels(data, max_pixels=config.max_pixels))
         done = await engine.compute(Work(images=images, genre=genre))
@@ -81,6 +82,23 @@ def build_app(config: ServeConfig, identity: Identity, engine: Engine) -> FastAP
             entries.append({"name": name} | entry if upload.several else entry)
         about = {"model": identity.name, "time_ms": round(1000 * (time.perf_counter() - since), 2)}
         return JSONResponse(({"posters": entries} if upload.several else entries[0]) | about)
+
+    @app.post("/explain", **documents.EXPLAIN)
+    async def explain(request: Request) -> Response:
+        since = time.perf_counter()
+        with line.place():
+            if not identity.explains:
+                raise Refusal(501, "an exported network gives no heat maps; serve the checkpoint it was made from")
+            upload = await read_upload(request, max_posters=1)
+            genre = identity.index(upload.genre)
+            async with _in_time(config.timeout, since):
+                done = await answered(upload.posters[0], genre=genre)
+                if not done.heats:
+                    raise RuntimeError("a worker drew no heat map; its log says why")
+                size = check_picture(upload.posters[0], max_pixels=config.max_pixels)
+                heats = [(identity.preprocesses[number], heat) for number, heat in done.heats]
+                picture = await asyncio.get_running_loop().run_in_executor(decoders, overlay, heats, size)
+        return Response(picture, media_type="image/png")
 
     @app.get("/health", **documents.HEALTH)
     async def health() -> JSONResponse:

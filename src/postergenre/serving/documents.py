@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from fastapi import Response
 from jinja2 import Environment
 from pydantic import BaseModel, Field
 
@@ -110,8 +111,8 @@ def _body(*, genre: bool) -> dict[str, Any]:
 
 PREDICT: dict[str, Any] = {
     "summary": "The genres of one poster, or of several",
-    "description": "Send files as multipart/form-data (`poster`, once or more), or base64 in JSON. Several posters are "
-    "answered in their order; one that does not decode has `error` in place of `genres`.",
+    "description": "Send files as multipart/form-data (poster, once or more), or base64 in JSON. Several posters are "
+    "answered in their order; one that does not decode has an error in place of its genres.",
     "response_model": Answer | Answers,
     "openapi_extra": _body(genre=False),
     "responses": {
@@ -133,7 +134,7 @@ EXPLAIN: dict[str, Any] = {
     "summary": "Where in a poster a genre is seen",
     "description": "A picture to lay over the poster, upright and of its shape: the stronger the colour, the more the "
     "place speaks for the genre.",
-    "response_class": None,
+    "response_class": Response,
     "openapi_extra": _body(genre=True),
     "responses": {
         200: {"description": "The heat map", "content": {"image/png": {}}},

@@ -7,14 +7,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from postergenre import __version__
 from postergenre.classifier.contract import Contract, read_checkpoint
 from postergenre.errors import PictureError
+from postergenre.hardware import Hardware
+from postergenre.inference.members import load_member
 from postergenre.preprocess import Preprocess
 from postergenre.serving.config import ServeConfig
 from postergenre.serving.refusal import Refusal
 from postergenre.serving.uploads import FORMATS, check_picture
+
+CPU = Hardware(device=torch.device("cpu"), precision="32")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +41,8 @@ class Identity:
         Raises:
             CheckpointError: A file is missing, broken, unsafe, or was not made by postergenre.
         """
-        contracts = [read_checkpoint(path)[1] for path in paths]
+        graphs = [path for path in paths if path.suffix == ".onnx"]
+        contracts = [load_member(path, CPU).contract if path in graphs else read_checkpoint(path)[1] for path in paths]
         preprocesses: list[Preprocess] = []
         for contract in contracts:
             if contract.preprocess not in preprocesses:
@@ -45,7 +51,7 @@ class Identity:
             contract=Contract.together(contracts),
             preprocesses=preprocesses,
             name=" + ".join(contract.model.name for contract in contracts),
-            explains=True,
+            explains=not graphs,
         )
 
     def pixels(self, data: bytes, *, max_pixels: int) -> list[npt.NDArray[np.uint8]]:

@@ -1,6 +1,7 @@
 """From a config to a server that stops when it is told to."""
 
 import logging
+import os
 import signal
 import socket
 from types import FrameType
@@ -61,9 +62,11 @@ def serve(config: ServeConfig) -> None:
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        place = socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"cannot listen on {host}, port {port}: {error}") from None
+    os.register_at_fork(after_in_child=place.close)  # or clients would go on to connect to a server that is leaving
+    return place
 
 
 def _leave(number: int, _: FrameType | None) -> NoReturn:

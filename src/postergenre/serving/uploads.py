@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any
 
 from fastapi import Request
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from starlette.datastructures import UploadFile
 
 from postergenre.preprocess import BROKEN
@@ -59,8 +59,8 @@ async def read_upload(request: Request, *, max_posters: int) -> Upload:
     return upload
 
 
-def check_picture(data: bytes, *, max_pixels: int) -> None:
-    """Look at a picture's first bytes only.
+def check_picture(data: bytes, *, max_pixels: int) -> tuple[int, int]:
+    """Look at a picture's first bytes only, and return its width and height, upright.
 
     Raises:
         Refusal: 413, 415 or 422: it is too large, of another format, or broken.
@@ -70,6 +70,7 @@ def check_picture(data: bytes, *, max_pixels: int) -> None:
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as picture:
             width, height = picture.size
+            turned = _orientation(picture) in (5, 6, 7, 8)
     except UnidentifiedImageError:
         raise Refusal(415, f"this is not a picture the server reads; it reads {TOLD_FORMATS}") from None
     except Image.DecompressionBombError:
@@ -78,6 +79,15 @@ def check_picture(data: bytes, *, max_pixels: int) -> None:
         raise Refusal(422, "the picture is broken") from None
     if width * height > max_pixels:
         raise Refusal(413, f"the picture has {width} x {height} pixels; the most is {max_pixels:,}: send a smaller one")
+
+    return (height, width) if turned else (width, height)
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except BROKEN:  # as `preprocess` has it: damaged metadata says nothing
+        return 1
 
 
 async def _from_form(request: Request, max_posters: int) -> Upload:

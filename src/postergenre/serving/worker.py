@@ -1,5 +1,6 @@
 """The process that computes: pixels in, probabilities and heat maps out."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -24,7 +25,10 @@ from litserve.utils import LitAPIStatus, LoopResponseType
 from postergenre.errors import PosterGenreError
 from postergenre.hardware import choose_hardware
 from postergenre.inference import Predictor
+from postergenre.inference.members import NetworkMember
+from postergenre.saliency import heat_maps
 
+LOG = logging.getLogger(__name__)
 NAP = 0.05
 """Seconds an idle worker sleeps in the queue. A poster given to a worker that was killed there is lost for as long."""
 
@@ -45,8 +49,8 @@ class Done:
 
     probabilities: list[float] = field(default_factory=list)
     """``(G,)``, calibrated."""
-    heat: list[npt.NDArray[np.float32]] = field(default_factory=list)
-    """``(H,W)`` in 0 … 1 for each preprocess: where the genre is seen."""
+    heats: list[tuple[int, npt.NDArray[np.float32]]] = field(default_factory=list)
+    """Where the genre is seen by each network: which of the preprocesses it sees through, and ``(H,W)`` in 0 … 1."""
     batch: int = 0
     """How many posters were computed together; told by the first of them alone."""
 
@@ -93,10 +97,20 @@ class PosterAPI(LitAPI):  # type: ignore[misc]
             answers = [Done(probabilities=row) for row in rows.tolist()]
             answers[0].batch = len(answers)
         told = iter(answers)
-        return [next(told) if work.genre is None else self._explained(work) for work in x]
+        return [next(told) if work.genre is None else self._explained(work, work.genre) for work in x]
 
-    def _explained(self, work: Work) -> Done:
-        raise NotImplementedError
+    def _explained(self, work: Work, genre: int) -> Done:
+        heats = []
+        try:
+            for member in self.predictor.members:
+                assert isinstance(member, NetworkMember), "an exported graph was asked to explain itself"
+                number = self.predictor.preprocesses.index(member.contract.preprocess)
+                (heat,) = heat_maps(member.network, torch.from_numpy(work.images[number]), [genre])
+                heats.append((number, heat.numpy()))
+        except Exception:  # no concern of the posters it shares the batch with
+            LOG.exception("no heat map")
+            return Done()
+        return Done(heats=heats)
 
     def _end_with_the_server(self) -> None:
         """Leave nothing behind where the server was killed: neither this process nor the one with the queues."""

@@ -66,6 +66,7 @@ async function bring(files) {
   state.all = false;
   show(state.posters[0]);
   drawSheet();
+  if ($("answer").getBoundingClientRect().top > 0.6 * innerHeight) $("answer").scrollIntoView();
   say(pictures.length > 1 ? `Looking at ${pictures.length} posters …` : "Looking …");
   const waiting = [...state.posters];
   const turn = async () => {
@@ -125,13 +126,13 @@ function show(poster) {
   state.current = poster;
   if (changed) {
     hideHeat();
+    $("stage").classList.remove("blank");
     $("poster").src = poster.url;
     $("poster").alt = `The poster ${poster.name}`;
   }
   $("error").hidden = !poster.error;
   if (poster.error) {
-    const named = state.posters.length > 1 ? `${poster.name}: ` : "";
-    complain(named + poster.error);
+    complain(`${poster.name}: ${poster.error}`);
   }
   $("answer").hidden = Boolean(poster.error);
   $("name").textContent = poster.name;
@@ -243,6 +244,7 @@ function card(poster) {
   const image = make("img");
   image.src = poster.url;
   image.alt = "";
+  image.addEventListener("error", () => image.classList.add("blank"));
   const text = make("span", "text");
   text.append(make("span", "title", poster.name));
   if (poster.error) text.append(make("span", "wrong", poster.error));
@@ -334,7 +336,11 @@ document.addEventListener("drop", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") hideHeat();
 });
+$("poster").addEventListener("load", ({ target }) => {
+  $("stage").style.setProperty("--ratio", target.naturalWidth / target.naturalHeight);
+});
 $("poster").addEventListener("error", () => {
+  $("stage").classList.add("blank");
   $("seen").textContent = "Your browser does not show this kind of picture.";
 });
 $("all").addEventListener("click", () => {
