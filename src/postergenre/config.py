@@ -46,6 +46,20 @@ def parse(config: DictConfig, schema: type[T]) -> T:
     return parsed
 
 
+def training_overrides() -> list[str]:
+    """Return what ``scripts/train.py`` is to be told to train what this script was told to, but for its own settings.
+
+    An experiment that another choice brought along is named.
+    """
+    hydra = HydraConfig.get()
+    own = ("sweep", "study", "trials", "storage", "prune", "keep", "space")
+    keys = {override: override.lstrip("+~").split("=", 1)[0].split(".", 1)[0] for override in hydra.overrides.task}
+    kept = [override for override, key in keys.items() if key not in own]
+    experiment = hydra.runtime.choices.get("experiment")
+    named = not experiment or any(override.startswith("experiment=") for override in kept)
+    return kept if named else [f"experiment={experiment}", *kept]
+
+
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn a user's mistake into one line and exit status 1; in a sweep, let the other jobs go on."""

@@ -6,7 +6,7 @@ import platform
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -27,7 +27,7 @@ from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.losses import build_loss
 from postergenre.networks import build_network
-from postergenre.training.callbacks import Best, EpochLine, Last, Patience, Pictures
+from postergenre.training.callbacks import Best, EachEpoch, EpochLine, Last, Patience, Pictures
 from postergenre.training.config import TrainConfig, TrainerConfig
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -47,13 +47,21 @@ class Trained:
     """The checkpoint of the last epoch."""
 
 
-def train(config: TrainConfig) -> Trained:
+def train(
+    config: TrainConfig, *, console: Console | None = None, on_epoch: Callable[[int, float], bool] | None = None
+) -> Trained:
     """Train as ``config`` says and return the best validation score and its checkpoint.
+
+    Args:
+        config: What to do.
+        console: Where to say what happens; the terminal where nothing is said.
+        on_epoch: Is told each epoch, from 0, and its ``val/map``, and returns whether to stop there. Epochs of the head
+            alone (``head_epochs``) are not told.
 
     Raises:
         PosterGenreError: A setting, the posters or the checkpoint to resume cannot be used.
     """
-    console = Console()
+    console = console or Console()
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     hardware = choose_hardware(config.trainer.gpus, config.trainer.precision, prefix="trainer.")
@@ -88,6 +96,8 @@ def train(config: TrainConfig) -> Trained:
         callbacks: list[Callback] = [best, last, Pictures(data)]
         if config.optim.ema:
             callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
+        if on_epoch:
+            callbacks.append(EachEpoch(on_epoch))
         trainer = build_trainer(config.trainer, hardware, output, callbacks, console)
         trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
     if not best.best_model_path:
@@ -214,7 +224,8 @@ def _head_first(config: TrainConfig, console: Console) -> Path:
             optim=replace(config.optim, schedule="cosine", warmup=0.0, ema=0.0),
             trainer=replace(config.trainer, max_epochs=config.head_epochs, patience=0, compile=False),
             output_dir=str(Path(config.output_dir) / "head"),
-        )
+        ),
+        console=console,
     )
     console.print("now the rest", highlight=False)
     return trained.best
