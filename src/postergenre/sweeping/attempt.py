@@ -39,7 +39,7 @@ def attempt(trial: Trial, settings: Mapping[str, Value], *, base: TrainConfig, s
     with (folder / "train.log").open("w", encoding="utf-8") as log:
         try:
             config = with_settings(base, {**settings, "output_dir": str(folder)})
-            trained = train(config, console=Console(file=log, width=160), on_epoch=on_epoch)
+            trained = train(config, console=Console(file=log, width=160), on_epoch=on_epoch, pictures=False)
         except StorageError:
             raise
         except Exception as error:

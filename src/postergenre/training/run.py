@@ -48,7 +48,11 @@ class Trained:
 
 
 def train(
-    config: TrainConfig, *, console: Console | None = None, on_epoch: Callable[[int, float], bool] | None = None
+    config: TrainConfig,
+    *,
+    console: Console | None = None,
+    on_epoch: Callable[[int, float], bool] | None = None,
+    pictures: bool = True,
 ) -> Trained:
     """Train as ``config`` says and return the best validation score and its checkpoint.
 
@@ -57,6 +61,7 @@ def train(
         console: Where to say what happens; the terminal where nothing is said.
         on_epoch: Is told each epoch, from 0, and its ``val/map``, and returns whether to stop there. Epochs of the head
             alone (``head_epochs``) are not told.
+        pictures: Draw posters and curves for TensorBoard.
 
     Raises:
         PosterGenreError: A setting, the posters or the checkpoint to resume cannot be used.
@@ -73,7 +78,7 @@ def train(
     data.write_tables(output)
     classifier = _classifier(config, data, hardware)
     if config.head_epochs and not config.resume:
-        _start_from(_head_first(config, console), classifier)
+        _start_from(_head_first(config, console, pictures=pictures), classifier)
     elif config.start:
         _start_from(config.start, classifier)
     if config.resume:
@@ -93,7 +98,9 @@ def train(
     if (metrics := output / "metrics.csv").exists():  # a run that goes on in its own folder
         metrics.rename(output / f"metrics_until_epoch_{data.first_epoch}.csv")
     with quiet_lightning():
-        callbacks: list[Callback] = [best, last, Pictures(data)]
+        callbacks: list[Callback] = [best, last]
+        if pictures:
+            callbacks.append(Pictures(data))
         if config.optim.ema:
             callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
         if on_epoch:
@@ -212,7 +219,7 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
     return classifier
 
 
-def _head_first(config: TrainConfig, console: Console) -> Path:
+def _head_first(config: TrainConfig, console: Console, *, pictures: bool) -> Path:
     """Train the head alone and return its best checkpoint."""
     console.print(f"the head first, {config.head_epochs} epochs", highlight=False)
     trained = train(
@@ -226,6 +233,7 @@ def _head_first(config: TrainConfig, console: Console) -> Path:
             output_dir=str(Path(config.output_dir) / "head"),
         ),
         console=console,
+        pictures=pictures,
     )
     console.print("now the rest", highlight=False)
     return trained.best
