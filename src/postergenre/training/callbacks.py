@@ -3,6 +3,7 @@
 import math
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,18 @@ class Last(ModelCheckpoint):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The last checkpoint of the run that goes on here stays where it is."""
+
+
+class EachEpoch(Callback):
+    """Tells somebody outside the ``val/map`` of each epoch, and stops training where the answer is yes."""
+
+    def __init__(self, on_epoch: Callable[[int, float], bool]) -> None:
+        self.on_epoch = on_epoch
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.on_epoch(trainer.current_epoch, float(trainer.callback_metrics["val/map"])):
+            trainer.should_stop = True
 
 
 class EpochLine(Callback):

@@ -6,7 +6,7 @@ import platform
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -27,7 +27,7 @@ from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.losses import build_loss
 from postergenre.networks import build_network
-from postergenre.training.callbacks import Best, EpochLine, Last, Patience, Pictures
+from postergenre.training.callbacks import Best, EachEpoch, EpochLine, Last, Patience, Pictures
 from postergenre.training.config import TrainConfig, TrainerConfig
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -47,13 +47,26 @@ class Trained:
     """The checkpoint of the last epoch."""
 
 
-def train(config: TrainConfig) -> Trained:
+def train(
+    config: TrainConfig,
+    *,
+    console: Console | None = None,
+    on_epoch: Callable[[int, float], bool] | None = None,
+    pictures: bool = True,
+) -> Trained:
     """Train as ``config`` says and return the best validation score and its checkpoint.
+
+    Args:
+        config: What to do.
+        console: Where to say what happens; the terminal where nothing is said.
+        on_epoch: Is told each epoch, from 0, and its ``val/map``, and returns whether to stop there. Epochs of the head
+            alone (``head_epochs``) are not told.
+        pictures: Draw posters and curves for TensorBoard.
 
     Raises:
         PosterGenreError: A setting, the posters or the checkpoint to resume cannot be used.
     """
-    console = Console()
+    console = console or Console()
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     hardware = choose_hardware(config.trainer.gpus, config.trainer.precision, prefix="trainer.")
@@ -65,7 +78,7 @@ def train(config: TrainConfig) -> Trained:
     data.write_tables(output)
     classifier = _classifier(config, data, hardware)
     if config.head_epochs and not config.resume:
-        _start_from(_head_first(config, console), classifier)
+        _start_from(_head_first(config, console, pictures=pictures), classifier)
     elif config.start:
         _start_from(config.start, classifier)
     if config.resume:
@@ -87,9 +100,13 @@ def train(config: TrainConfig) -> Trained:
     if (metrics := output / "metrics.csv").exists():  # a run that goes on in its own folder
         metrics.rename(output / f"metrics_until_epoch_{data.first_epoch}.csv")
     with quiet_lightning():
-        callbacks: list[Callback] = [best, last, Pictures(data)]
+        callbacks: list[Callback] = [best, last]
+        if pictures:
+            callbacks.append(Pictures(data))
         if config.optim.ema:
             callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
+        if on_epoch:
+            callbacks.append(EachEpoch(on_epoch))
         trainer = build_trainer(config.trainer, hardware, output, callbacks, console)
         trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
     if not best.best_model_path:
@@ -204,7 +221,7 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
     return classifier
 
 
-def _head_first(config: TrainConfig, console: Console) -> Path:
+def _head_first(config: TrainConfig, console: Console, *, pictures: bool) -> Path:
     """Train the head alone and return its best checkpoint."""
     console.print(f"the head first, {config.head_epochs} epochs", highlight=False)
     trained = train(
@@ -216,7 +233,9 @@ def _head_first(config: TrainConfig, console: Console) -> Path:
             optim=replace(config.optim, schedule="cosine", warmup=0.0, ema=0.0),
             trainer=replace(config.trainer, max_epochs=config.head_epochs, patience=0, compile=False),
             output_dir=str(Path(config.output_dir) / "head"),
-        )
+        ),
+        console=console,
+        pictures=pictures,
     )
     console.print("now the rest", highlight=False)
     return trained.best
