@@ -48,14 +48,14 @@ def parse(config: DictConfig, schema: type[T]) -> T:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn a user's mistake into one line and exit status 1; in a sweep, let the other jobs go on."""
+    """Turn a user's mistake into one line and its exit status; in a sweep, let the other jobs go on."""
     try:
         yield
     except PosterGenreError as error:
         message = f"error: {' '.join(str(error).split())}"
-        if HydraConfig.get().mode is not RunMode.MULTIRUN:
-            raise SystemExit(message) from None
         Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+        if HydraConfig.get().mode is not RunMode.MULTIRUN:
+            raise SystemExit(error.status) from None
 
 
 class SweepTable(Callback):
