@@ -1,4 +1,4 @@
-"""Tell the genres of posters: ``python scripts/predict.py checkpoint=… posters=FILE_OR_FOLDER``."""
+"""Tell the genres of posters: ``python scripts/predict.py checkpoint=… posters=FILE_OR_FOLDER``; see ``conf/predict.yaml``."""
 
 import hydra
 from omegaconf import DictConfig

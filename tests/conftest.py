@@ -2,7 +2,11 @@
 
 import csv
 import os
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +142,62 @@ def picture_modes(folder: Path) -> dict[str, Path]:
         paths[mode] = folder / f"{mode}.{suffix}"
         picture.save(paths[mode], **settings)
     return paths
+
+
+class Server:
+    """A web server of a test's own, on this machine; what is not among its pages is not found."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, bytes] = {}
+        """What lies at each path."""
+        self.answers: dict[str, tuple[int, dict[str, str | None], bytes]] = {}
+        """Status, headers (None leaves one out that is given by default) and content, for the same."""
+        self.slow: dict[str, float] = {}
+        """Seconds before the answer."""
+        self.drip: dict[str, float] = {}
+        """Seconds before each byte of it."""
+        self.held: dict[str, threading.Event] = {}
+        """Answered when it is set."""
+        self.asked: list[str] = []
+        """Paths, in the order they were asked for."""
+        self.headers: Mapping[str, str] = {}
+        """Of the last request."""
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked.append(self.path)
+                outer.headers = self.headers
+                time.sleep(outer.slow.get(self.path, 0))
+                if self.path in outer.held:
+                    outer.held[self.path].wait(60)
+                default = (200, {}, outer.pages[self.path]) if self.path in outer.pages else (404, {}, b"")
+                status, headers, content = outer.answers.get(self.path, default)
+                self.send_response(status)
+                for name, value in ({"Content-Length": str(len(content))} | headers).items():
+                    if value is not None:
+                        self.send_header(name, value)
+                self.end_headers()
+                with suppress(ConnectionError):
+                    if pause := outer.drip.get(self.path):
+                        for byte in content:
+                            self.wfile.write(bytes([byte]))
+                            time.sleep(pause)
+                    else:
+                        self.wfile.write(content)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "Server":
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

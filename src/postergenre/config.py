@@ -81,10 +81,12 @@ def reported() -> Iterator[None]:
                 told = f"{type(error).__name__}: {told}"
             failure.write_text(told + "\n", encoding="utf-8")
             Console(stderr=True).print(f"error: {told}", markup=False, highlight=False, soft_wrap=True)
-        elif ours:
+            return
+        if ours:
             raise
-        else:
-            raise SystemExit(f"error: {told}") from None
+        Console(stderr=True).print(f"error: {told}", markup=False, highlight=False, soft_wrap=True)
+        assert isinstance(error, PosterGenreError)
+        raise SystemExit(error.status) from None
 
 
 class SweepTable(Callback):

@@ -4,6 +4,9 @@
 class PosterGenreError(Exception):
     """A mistake that a sentence can explain: scripts print it on one line, without a traceback."""
 
+    status = 1
+    """What a script then exits with."""
+
 
 class ConfigError(PosterGenreError, ValueError):
     """A setting has a value that cannot work, here or on this machine."""
@@ -15,6 +18,12 @@ class DataError(PosterGenreError):
 
 class PictureError(DataError):
     """One picture cannot be decoded."""
+
+
+class PartialError(DataError):
+    """Everything was gone through and what could be answered is written, but something could not."""
+
+    status = 3
 
 
 class CacheError(PosterGenreError):
