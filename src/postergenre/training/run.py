@@ -22,12 +22,14 @@ from postergenre.augment import Augment
 from postergenre.classifier.contract import Contract, load_network, read_checkpoint
 from postergenre.classifier.module import PosterClassifier
 from postergenre.data.datamodule import PosterData
+from postergenre.data.posters import Posters
 from postergenre.errors import CheckpointError
 from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.losses import build_loss
 from postergenre.networks import build_network
 from postergenre.training.callbacks import Best, EpochLine, Last, Patience, Pictures
+from postergenre.training.checkpoints import WholeFiles
 from postergenre.training.config import TrainConfig, TrainerConfig
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -47,8 +49,12 @@ class Trained:
     """The checkpoint of the last epoch."""
 
 
-def train(config: TrainConfig) -> Trained:
+def train(config: TrainConfig, *, posters: Posters | None = None) -> Trained:
     """Train as ``config`` says and return the best validation score and its checkpoint.
+
+    Args:
+        config: Everything there is to say.
+        posters: The posters of ``config.data``, where they were read before.
 
     Raises:
         PosterGenreError: A setting, the posters or the checkpoint to resume cannot be used.
@@ -58,14 +64,14 @@ def train(config: TrainConfig) -> Trained:
     output.mkdir(parents=True, exist_ok=True)
     hardware = choose_hardware(config.trainer.gpus, config.trainer.precision, prefix="trainer.")
     seed_everything(config.seed, verbose=False)
-    data = PosterData(config.data, config.preprocess, augment=config.augment, seed=config.seed)
+    data = PosterData(config.data, config.preprocess, augment=config.augment, seed=config.seed, posters=posters)
     data.pin_memory = hardware.device.type == "cuda"
     data.prepare_data()
     data.setup()
     data.write_tables(output)
     classifier = _classifier(config, data, hardware)
     if config.head_epochs and not config.resume:
-        _start_from(_head_first(config, console), classifier)
+        _start_from(_head_first(config, console, data.posters), classifier)
     elif config.start:
         _start_from(config.start, classifier)
     if config.resume:
@@ -133,6 +139,7 @@ def build_trainer(
         deterministic=config.deterministic,
         benchmark=hardware.device.type == "cuda" and not config.deterministic,  # every batch has one size
         callbacks=callbacks,
+        plugins=[WholeFiles()],
         logger=[
             TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False),
             CSVLogger(output, name="", version=""),
@@ -202,7 +209,7 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
     return classifier
 
 
-def _head_first(config: TrainConfig, console: Console) -> Path:
+def _head_first(config: TrainConfig, console: Console, posters: Posters | None) -> Path:
     """Train the head alone and return its best checkpoint."""
     console.print(f"the head first, {config.head_epochs} epochs", highlight=False)
     trained = train(
@@ -214,7 +221,8 @@ def _head_first(config: TrainConfig, console: Console) -> Path:
             optim=replace(config.optim, schedule="cosine", warmup=0.0, ema=0.0),
             trainer=replace(config.trainer, max_epochs=config.head_epochs, patience=0, compile=False),
             output_dir=str(Path(config.output_dir) / "head"),
-        )
+        ),
+        posters=posters,
     )
     console.print("now the rest", highlight=False)
     return trained.best
