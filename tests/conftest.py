@@ -2,10 +2,11 @@
 
 import csv
 import os
+import resource
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,17 @@ def colour_config(colour_posters: Path, tmp_path: Path) -> Callable[[], TrainCon
         return small_config(colour_posters, tmp_path / "run")
 
     return make
+
+
+@contextmanager
+def no_room_for_files_beyond(num_bytes: int) -> Iterator[None]:
+    """Let the kernel cut longer writes short and then refuse them, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -102,6 +102,18 @@ def test_the_folds_are_disjoint_and_test_every_poster(root: Path) -> None:
     assert len(set.union(*tested)) == 100
 
 
+def test_a_fold_of_posters_that_were_read_before_is_the_fold_of_posters_read_anew(tmp_path: Path) -> None:
+    root = write_set(tmp_path, [*poster_rows(60), ("unknown", ("N/A",))])
+    first, anew = poster_data(root), poster_data(root, fold=3)
+    (root / "train.csv").unlink()
+    shared = PosterData(anew.config, anew.preprocess, posters=first.posters)
+    shared.setup()
+    assert shared.fingerprint == anew.fingerprint != first.fingerprint
+    assert (shared.rows, shared.kept, shared.identity) == (anew.rows, anew.kept, anew.identity)
+    assert all(torch.equal(shared.targets[split], anew.targets[split]) for split in ("train", "val", "test"))
+    assert shared.notes == first.notes == ["1 poster(s) have no genre but N/A: left out"]
+
+
 @pytest.mark.parametrize("options", [{"fold": fold} for fold in range(5)])
 def test_copies_of_a_picture_under_other_ids_always_lie_on_its_side(options: dict[str, int], tmp_path: Path) -> None:
     rows = poster_rows(60)

@@ -13,6 +13,7 @@ from postergenre.metrics import (
     calibration_errors,
     constant_scores,
     genre_table,
+    loss_interval,
     paired_bootstrap,
     resamples,
     score,
@@ -279,6 +280,13 @@ def test_the_interval_of_the_loss_is_the_one_of_the_normal_law() -> None:
     assert (low, high) == pytest.approx(
         (float(losses.mean()) - 1.96 * error, float(losses.mean()) + 1.96 * error), abs=0.2 * error
     )
+
+
+def test_the_interval_of_the_loss_alone_is_the_one_beside_the_others() -> None:
+    random = torch.Generator().manual_seed(0)
+    logits, targets = torch.randn(300, 4, generator=random), (torch.rand(300, 4, generator=random) < 0.3).float()
+    every = bootstrap_intervals(logits, targets, headline=torch.ones(4, dtype=torch.bool), num_resamples=200)
+    assert loss_interval(logits, targets, num_resamples=200) == every["bce"]
 
 
 def test_a_lower_level_gives_a_narrower_interval() -> None:

@@ -67,26 +67,26 @@ def training_overrides() -> list[str]:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn a user's mistake into one line and exit status 1; in a sweep, let the other jobs go on, whatever it was."""
+    """Turn a user's mistake into one line and its exit status; in a sweep, let the other jobs go on, whatever it was."""
     hydra = HydraConfig.get()
     failure = Path(hydra.runtime.output_dir) / FAILURE
     failure.unlink(missing_ok=True)  # of an earlier sweep in the same folder
+    alone = hydra.mode is not RunMode.MULTIRUN
     try:
         yield
+    except PosterGenreError as error:
+        told, status = " ".join(str(error).split()), error.status
     except Exception as error:
-        told, ours = " ".join(str(error).split()), not isinstance(error, PosterGenreError)
-        if hydra.mode is RunMode.MULTIRUN:
-            if ours:
-                traceback.print_exc()
-                told = f"{type(error).__name__}: {told}"
-            failure.write_text(told + "\n", encoding="utf-8")
-            Console(stderr=True).print(f"error: {told}", markup=False, highlight=False, soft_wrap=True)
-            return
-        if ours:
+        if alone:
             raise
-        Console(stderr=True).print(f"error: {told}", markup=False, highlight=False, soft_wrap=True)
-        assert isinstance(error, PosterGenreError)
-        raise SystemExit(error.status) from None
+        traceback.print_exc()
+        told, status = " ".join(f"{type(error).__name__}: {error}".split()), 1
+    else:
+        return
+    Console(stderr=True).print(f"error: {told}", markup=False, highlight=False, soft_wrap=True)
+    if alone:
+        raise SystemExit(status)
+    failure.write_text(told + "\n", encoding="utf-8")
 
 
 class SweepTable(Callback):

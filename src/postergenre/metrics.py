@@ -233,19 +233,37 @@ def bootstrap_intervals(
     return {name: _interval(_centred(resampled)[1], level) for name, resampled in values.items()}
 
 
+def loss_interval(
+    logits: Tensor, targets: Tensor, *, num_resamples: int = 1000, seed: int = 0, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of ``bce`` alone, as ``bootstrap_intervals`` does, in a tenth of the time."""
+    draws = _draws(len(targets), num_resamples, seed=seed)
+    return _interval(_centred(_resampled_loss(logits, targets, draws))[1], level)
+
+
 def _resampled(
     logits: Tensor, targets: Tensor, *, headline: Tensor, num_resamples: int, seed: int
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Return ``(1+R,)`` values of each headline score: of the posters as they are, then of R resamples."""
-    every = np.ones((1, len(targets)), dtype=np.int64)
-    draws = np.concatenate([every, resamples(len(targets), num_resamples, seed=seed)])
+    draws = _draws(len(targets), num_resamples, seed=seed)
     ap = weighted_average_precision(logits.numpy(), targets.numpy(), draws)  # (1+R, G)
-    losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1).numpy()
     return {
         "map": _row_means(ap[:, headline.numpy()]),
         "map_all": _row_means(ap),
-        "bce": draws @ losses / len(losses),
+        "bce": _resampled_loss(logits, targets, draws),
     }
+
+
+def _draws(num_posters: int, num_resamples: int, *, seed: int) -> npt.NDArray[np.int64]:
+    """Return ``(1+R,N)``: the posters as they are, then R resamples of them."""
+    every = np.ones((1, num_posters), dtype=np.int64)
+    return np.concatenate([every, resamples(num_posters, num_resamples, seed=seed)])
+
+
+def _resampled_loss(logits: Tensor, targets: Tensor, draws: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1).numpy()
+    means: npt.NDArray[np.float64] = draws @ losses / len(losses)
+    return means
 
 
 def _centred(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:

@@ -22,12 +22,14 @@ from postergenre.augment import Augment
 from postergenre.classifier.contract import Contract, load_network, read_checkpoint
 from postergenre.classifier.module import PosterClassifier
 from postergenre.data.datamodule import PosterData
+from postergenre.data.posters import Posters
 from postergenre.errors import CheckpointError
 from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.losses import build_loss
 from postergenre.networks import build_network
 from postergenre.training.callbacks import Best, EachEpoch, EpochLine, Last, Patience, Pictures
+from postergenre.training.checkpoints import WholeFiles
 from postergenre.training.config import TrainConfig, TrainerConfig
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -50,6 +52,7 @@ class Trained:
 def train(
     config: TrainConfig,
     *,
+    posters: Posters | None = None,
     console: Console | None = None,
     on_epoch: Callable[[int, float], bool] | None = None,
     pictures: bool = True,
@@ -58,6 +61,7 @@ def train(
 
     Args:
         config: What to do.
+        posters: The posters of ``config.data``, where they were read before.
         console: Where to say what happens; the terminal where nothing is said.
         on_epoch: Is told each epoch, from 0, and its ``val/map``, and returns whether to stop there. Epochs of the head
             alone (``head_epochs``) are not told.
@@ -71,14 +75,14 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     hardware = choose_hardware(config.trainer.gpus, config.trainer.precision, prefix="trainer.")
     seed_everything(config.seed, verbose=False)
-    data = PosterData(config.data, config.preprocess, augment=config.augment, seed=config.seed)
+    data = PosterData(config.data, config.preprocess, augment=config.augment, seed=config.seed, posters=posters)
     data.pin_memory = hardware.device.type == "cuda"
     data.prepare_data()
     data.setup()
     data.write_tables(output)
     classifier = _classifier(config, data, hardware)
     if config.head_epochs and not config.resume:
-        _start_from(_head_first(config, console, pictures=pictures), classifier)
+        _start_from(_head_first(config, console, data.posters, pictures=pictures), classifier)
     elif config.start:
         _start_from(config.start, classifier)
     if config.resume:
@@ -152,6 +156,7 @@ def build_trainer(
         deterministic=config.deterministic,
         benchmark=hardware.device.type == "cuda" and not config.deterministic,  # every batch has one size
         callbacks=callbacks,
+        plugins=[WholeFiles()],
         logger=[
             TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False),
             CSVLogger(output, name="", version=""),
@@ -221,7 +226,7 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
     return classifier
 
 
-def _head_first(config: TrainConfig, console: Console, *, pictures: bool) -> Path:
+def _head_first(config: TrainConfig, console: Console, posters: Posters | None, *, pictures: bool) -> Path:
     """Train the head alone and return its best checkpoint."""
     console.print(f"the head first, {config.head_epochs} epochs", highlight=False)
     trained = train(
@@ -234,6 +239,7 @@ def _head_first(config: TrainConfig, console: Console, *, pictures: bool) -> Pat
             trainer=replace(config.trainer, max_epochs=config.head_epochs, patience=0, compile=False),
             output_dir=str(Path(config.output_dir) / "head"),
         ),
+        posters=posters,
         console=console,
         pictures=pictures,
     )
