@@ -67,7 +67,7 @@ def training_overrides() -> list[str]:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn a user's mistake into one line and its exit status; in a sweep, let the other jobs go on, whatever it was."""
+    """Turn a user's mistake into one line and its exit status; in a sweep, whatever it was, others go on."""
     hydra = HydraConfig.get()
     failure = Path(hydra.runtime.output_dir) / FAILURE
     failure.unlink(missing_ok=True)  # of an earlier sweep in the same folder

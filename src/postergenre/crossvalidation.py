@@ -142,7 +142,7 @@ def _fold(config: CrossvalidateConfig, fold: int, console: Console, posters: Pos
         console.print(f"fold {fold}: trained before", highlight=False)
     else:
         console.print(f"fold {fold}", style="bold", highlight=False)
-        train(_training(config, fold, folder), posters=posters)
+        train(_training(config, fold, folder), posters=posters, pictures=False)
         memory.write_text(told, encoding="utf-8")  # last: an interrupted fold is trained again
     return scored(
         EvaluateConfig(

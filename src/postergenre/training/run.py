@@ -31,6 +31,7 @@ from postergenre.networks import build_network
 from postergenre.training.callbacks import Best, EachEpoch, EpochLine, Last, Patience, Pictures
 from postergenre.training.checkpoints import WholeFiles
 from postergenre.training.config import TrainConfig, TrainerConfig
+from postergenre.training.insight import HeatMaps, Projector
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -65,7 +66,7 @@ def train(
         console: Where to say what happens; the terminal where nothing is said.
         on_epoch: Is told each epoch, from 0, and its ``val/map``, and returns whether to stop there. Epochs of the head
             alone (``head_epochs``) are not told.
-        pictures: Draw posters and curves for TensorBoard.
+        pictures: Draw for TensorBoard: posters, curves, heat maps, the embedding projector.
 
     Raises:
         PosterGenreError: A setting, the posters or the checkpoint to resume cannot be used.
@@ -82,7 +83,7 @@ def train(
     data.write_tables(output)
     classifier = _classifier(config, data, hardware)
     if config.head_epochs and not config.resume:
-        _start_from(_head_first(config, console, data.posters, pictures=pictures), classifier)
+        _start_from(_head_first(config, console, data.posters), classifier)
     elif config.start:
         _start_from(config.start, classifier)
     if config.resume:
@@ -106,7 +107,7 @@ def train(
     with quiet_lightning():
         callbacks: list[Callback] = [best, last]
         if pictures:
-            callbacks.append(Pictures(data))
+            callbacks += [Pictures(data), HeatMaps(data, console), Projector(data)]
         if config.optim.ema:
             callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
         if on_epoch:
@@ -226,7 +227,7 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
     return classifier
 
 
-def _head_first(config: TrainConfig, console: Console, posters: Posters | None, *, pictures: bool) -> Path:
+def _head_first(config: TrainConfig, console: Console, posters: Posters | None) -> Path:
     """Train the head alone and return its best checkpoint."""
     console.print(f"the head first, {config.head_epochs} epochs", highlight=False)
     trained = train(
@@ -241,7 +242,7 @@ def _head_first(config: TrainConfig, console: Console, posters: Posters | None, 
         ),
         posters=posters,
         console=console,
-        pictures=pictures,
+        pictures=False,
     )
     console.print("now the rest", highlight=False)
     return trained.best
