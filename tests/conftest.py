@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, features
 
 from postergenre.classifier.optim import OptimConfig
 from postergenre.data.datamodule import DataConfig
+from postergenre.data.synthetic import draw_poster
 from postergenre.evaluation import EvaluateConfig
 from postergenre.networks import ModelConfig
 from postergenre.preprocess import Preprocess
@@ -89,3 +90,51 @@ def evaluate_config(checkpoint: Path, output: Path, /, **settings: Any) -> Evalu
 def trained(colour_posters: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A classifier that has learnt the colours, and what its training left."""
     return train(small_config(colour_posters, tmp_path_factory.mktemp("trained")))
+
+
+def picture_modes(folder: Path) -> dict[str, Path]:
+    """Write one poster in every mode that Pillow keeps a picture in, and in the formats posters come in."""
+    poster = draw_poster(["Horror", "Romance"], seed=1).picture
+    clear = poster.convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(poster.size))
+    deep = Image.fromarray(np.asarray(poster.convert("L"), dtype=np.uint16) * 257)
+    upside_down = Image.Exif()
+    upside_down[0x0112] = 3
+    sideways = Image.Exif()
+    sideways[0x0112] = 6
+    frames = {"save_all": True, "append_images": [Image.new("RGB", poster.size, "blue")], "duration": 100}
+    made: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
+        "RGB": (poster, "jpg", {"quality": 90}),
+        "RGB progressive": (poster, "jpg", {"progressive": True}),
+        "RGB PNG": (poster, "png", {}),
+        "RGB BMP": (poster, "bmp", {}),
+        "RGBA": (clear, "png", {}),
+        "RGBA TIFF": (clear, "tiff", {}),
+        "P": (poster.quantize(64), "png", {}),
+        "P transparent": (poster.quantize(64), "gif", {"transparency": 3}),
+        "L": (poster.convert("L"), "png", {}),
+        "L JPEG": (poster.convert("L"), "jpg", {}),
+        "LA": (clear.convert("LA"), "png", {}),
+        "1": (poster.convert("1"), "png", {}),
+        "CMYK": (poster.convert("CMYK"), "jpg", {}),
+        "CMYK TIFF": (poster.convert("CMYK"), "tiff", {}),
+        "YCbCr": (poster.convert("YCbCr"), "tiff", {}),
+        "16 bit": (deep, "png", {}),
+        "16 bit TIFF": (deep, "tiff", {}),
+        "32 bit": (Image.fromarray(np.asarray(deep, dtype=np.int32)), "tiff", {}),
+        "float": (poster.convert("F"), "tiff", {}),
+        "EXIF upside down": (poster.rotate(180), "jpg", {"exif": upside_down}),
+        "EXIF sideways": (poster.rotate(90, expand=True), "jpg", {"exif": sideways}),
+        "animated GIF": (poster, "gif", frames),
+        "animated PNG": (poster, "png", frames),
+        "WebP": (poster, "webp", {}),
+        "WebP transparent": (clear, "webp", {"lossless": True}),
+        "animated WebP": (poster, "webp", frames),
+    }
+    if features.check("avif"):
+        made["AVIF"] = (poster, "avif", {})
+    paths = {}
+    for mode, (picture, suffix, settings) in made.items():
+        paths[mode] = folder / f"{mode}.{suffix}"
+        picture.save(paths[mode], **settings)
+    return paths

@@ -11,6 +11,7 @@ from conftest import ROOT, small_config
 from postergenre.config import parse, register, write_sweep
 from postergenre.errors import ConfigError
 from postergenre.evaluation import EvaluateConfig
+from postergenre.export import ExportConfig
 from postergenre.inference import PredictConfig
 from postergenre.training import TrainConfig, train
 
@@ -122,7 +123,11 @@ def test_values_that_cannot_work_name_what_can(override: str, message: str) -> N
 
 @pytest.mark.parametrize(
     ("name", "schema", "needed"),
-    [("evaluate", EvaluateConfig, ["checkpoint"]), ("predict", PredictConfig, ["checkpoint", "posters"])],
+    [
+        ("evaluate", EvaluateConfig, ["checkpoint"]),
+        ("predict", PredictConfig, ["checkpoint", "posters"]),
+        ("export", ExportConfig, ["checkpoint"]),
+    ],
 )
 def test_the_other_verbs_need_little_and_say_what(name: str, schema: type, needed: list[str]) -> None:
     register(name, schema)

@@ -23,3 +23,7 @@ class CacheError(PosterGenreError):
 
 class CheckpointError(PosterGenreError):
     """A checkpoint is missing, broken, foreign or unsafe."""
+
+
+class ExportError(PosterGenreError):
+    """An export cannot be made, or does not answer as its checkpoint does: it is not written."""

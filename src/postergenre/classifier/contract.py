@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from postergenre.calibration import calibrate
@@ -20,6 +21,8 @@ from postergenre.preprocess import Preprocess
 
 KEY = "postergenre"
 FORMAT = 1
+PREFIX = "network."
+"""Before the names of the network's tensors in a checkpoint."""
 PER_GENRE = ("genres", "priors", "thresholds", "temperatures", "offsets")
 
 
@@ -216,16 +219,27 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], Contract]:
     path = Path(path).expanduser()
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}; training writes them to outputs/train/*/checkpoints/")
+    if path.suffix == ".onnx":
+        raise CheckpointError(f"{path} is an exported graph, good for predicting; give the checkpoint it was made from")
     try:
-        checkpoint = read_torch(path, mmap=True)  # what the optimiser remembers is twice the weights
-    except ValueError as error:
+        # mmap: what the optimiser remembers is twice the weights
+        checkpoint = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path, mmap=True)
+    except (ValueError, SafetensorError) as error:
         raise CheckpointError(f"{path} is not a checkpoint that can be used: {error}") from None
-    if not (isinstance(checkpoint, dict) and isinstance(checkpoint.get(KEY), dict)):
+    told = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
+    if not isinstance(told, dict | str):
         raise CheckpointError(f"{path} was not made by postergenre: it has no '{KEY}' contract")
     try:
-        return checkpoint, Contract.from_plain(checkpoint[KEY])
+        return checkpoint, Contract.from_json(told) if isinstance(told, str) else Contract.from_plain(told)
     except CheckpointError as error:
         raise CheckpointError(f"cannot use {path}: {error}") from None
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    """Return what an export to safetensors holds, in the shape of a checkpoint; its contract is text."""
+    with safe_open(path, framework="pt") as file:
+        state = {f"{PREFIX}{name}": file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+        return {"state_dict": state, KEY: (file.metadata() or {}).get(KEY)}
 
 
 def load_network(path: str | Path) -> tuple[PosterNetwork, Contract]:
@@ -236,11 +250,10 @@ def load_network(path: str | Path) -> tuple[PosterNetwork, Contract]:
     """
     checkpoint, contract = read_checkpoint(path)
     preprocess = contract.preprocess
-    prefix = "network."
     state: dict[str, Tensor] = {
-        name.removeprefix(prefix): value.clone()  # the file may be overwritten by the run that wrote it
+        name.removeprefix(PREFIX): value.clone()  # the file may be overwritten by the run that wrote it
         for name, value in checkpoint.get("state_dict", {}).items()
-        if name.startswith(prefix)
+        if name.startswith(PREFIX)
     }
     first = state.get("head.hidden.weight", state.get("head.output.weight"))
     network = build_network(

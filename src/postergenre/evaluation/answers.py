@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from postergenre.classifier.contract import Contract
 from postergenre.classifier.module import PosterClassifier
+from postergenre.classifier.posters import Place, posters_of_training, settings_of_training
 from postergenre.data.datamodule import DataConfig, PosterData
 from postergenre.errors import CheckpointError, ConfigError, DataError
-from postergenre.evaluation.config import EvaluateConfig, Place
+from postergenre.evaluation.config import EvaluateConfig
 from postergenre.features import keep_features
 from postergenre.genres import Genres
 from postergenre.hardware import Hardware, choose_hardware
@@ -75,7 +75,7 @@ def _answer(checkpoint: Path, config: EvaluateConfig) -> Answers:
     contract = classifier.contract
     hardware = _hardware(config, contract)
     elsewhere = config.split == "all"
-    data = _posters_elsewhere(contract, config.data) if elsewhere else _posters_of_training(contract, config.data)
+    data = _posters_elsewhere(contract, config.data) if elsewhere else posters_of_training(contract, config.data)
     split = "test" if elsewhere else _split(data, config.split)
     notes = list(data.notes)
     if split == "val" and config.split == "auto":
@@ -113,40 +113,13 @@ def _hardware(config: EvaluateConfig, contract: Contract) -> Hardware:
     return choose_hardware(config.gpus, config.precision)
 
 
-def _settings(contract: Contract, place: Place) -> dict[str, Any]:
-    settings: dict[str, Any] = {f.name: contract.data[f.name] for f in fields(DataConfig) if f.name in contract.data}
-    given = {setting.name: getattr(place, setting.name) for setting in fields(place)}
-    return settings | {name: value for name, value in given.items() if value is not None}
-
-
 def _posters_elsewhere(contract: Contract, place: Place) -> PosterData:
     """Return all posters of a set that the checkpoint need not know."""
     if place.root is None:
         raise ConfigError("split=all scores another poster set: say which with data.root=FOLDER")
-    settings = _settings(contract, place) | {"source": "posters", "split": "all", "balance": 0.0}
+    settings = settings_of_training(contract, place) | {"source": "posters", "split": "all", "balance": 0.0}
     data = PosterData(DataConfig(**settings), contract.preprocess)
     data.setup()
-    return data
-
-
-def _posters_of_training(contract: Contract, place: Place) -> PosterData:
-    settings = _settings(contract, place)
-    data = PosterData(DataConfig(**settings), contract.preprocess)
-    data.prepare_data()
-    try:
-        data.setup()
-    except DataError as error:
-        raise DataError(f"the posters of training cannot be used any more: {error}") from None
-    if data.genres != contract.genres:
-        raise CheckpointError(
-            f"the posters have other genres ({', '.join(data.genres)}) than the checkpoint "
-            f"({', '.join(contract.genres)}); to score on another poster set, say split=all"
-        )
-    if data.fingerprint != contract.data.get("fingerprint"):
-        raise CheckpointError(
-            f"the posters at {settings['root']} or their splits are not those of training: its test posters may have "
-            "been trained on. Point data.root at the posters of training; to score on another poster set, say split=all"
-        )
     return data
 
 

@@ -3,27 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from postergenre.classifier.posters import Place
 from postergenre.data.manifest import SPLITS
 from postergenre.errors import ConfigError
 from postergenre.views import check_views
-
-
-@dataclass(kw_only=True, slots=True)
-class Place:
-    """Where the posters lie and how they are read now; what is not said is as it was in training."""
-
-    root: str | None = None
-    """Folder of the poster CSV."""
-    manifest: str | None = None
-    """The CSV, within ``root``; another one than that of training only with ``split=all``."""
-    images: str | None = None
-    """Folder of the pictures within ``root`` (original schema only)."""
-    batch_size: int | None = None
-    """Posters a step."""
-    workers: int | None = None
-    """Processes that decode posters."""
-    cache: str | None = None
-    """What was learnt about the pictures is kept here."""
 
 
 @dataclass(kw_only=True, slots=True)

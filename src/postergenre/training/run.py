@@ -70,6 +70,8 @@ def train(config: TrainConfig) -> Trained:
         _start_from(config.start, classifier)
     if config.resume:
         checkpoint, before = read_checkpoint(config.resume)
+        if "epoch" not in checkpoint:
+            raise CheckpointError(f"{config.resume} holds weights and no training run: begin with it, start=FILE")
         _check_resumable(config.resume, before, classifier.contract)
         data.first_epoch = int(checkpoint["epoch"]) + 1
         classifier.load_state_dict(checkpoint["state_dict"])  # Lightning does so too, but features come first

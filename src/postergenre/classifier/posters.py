@@ -1,0 +1,60 @@
+"""The posters a checkpoint was trained beside, found again."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from postergenre.classifier.contract import Contract
+from postergenre.data.datamodule import DataConfig, PosterData
+from postergenre.errors import CheckpointError, DataError
+
+
+@dataclass(kw_only=True, slots=True)
+class Place:
+    """Where the posters lie and how they are read now; what is not said is as it was in training."""
+
+    root: str | None = None
+    """Folder of the poster CSV."""
+    manifest: str | None = None
+    """The CSV, within ``root``; another one than that of training only with ``split=all``."""
+    images: str | None = None
+    """Folder of the pictures within ``root`` (original schema only)."""
+    batch_size: int | None = None
+    """Posters a step."""
+    workers: int | None = None
+    """Processes that decode posters."""
+    cache: str | None = None
+    """What was learnt about the pictures is kept here."""
+
+
+def settings_of_training(contract: Contract, place: Place) -> dict[str, Any]:
+    """Return the settings of ``DataConfig`` as they were in training, but for what ``place`` says."""
+    settings: dict[str, Any] = {f.name: contract.data[f.name] for f in fields(DataConfig) if f.name in contract.data}
+    given = {setting.name: getattr(place, setting.name) for setting in fields(place)}
+    return settings | {name: value for name, value in given.items() if value is not None}
+
+
+def posters_of_training(contract: Contract, place: Place) -> PosterData:
+    """Return the posters of training in their splits.
+
+    Raises:
+        DataError: They cannot be used any more.
+        CheckpointError: They, or their splits, are not those of training.
+    """
+    settings = settings_of_training(contract, place)
+    data = PosterData(DataConfig(**settings), contract.preprocess)
+    data.prepare_data()
+    try:
+        data.setup()
+    except DataError as error:
+        raise DataError(f"the posters of training cannot be used any more: {error}") from None
+    if data.genres != contract.genres:
+        raise CheckpointError(
+            f"the posters have other genres ({', '.join(data.genres)}) than the checkpoint "
+            f"({', '.join(contract.genres)}); to score on another poster set, say split=all"
+        )
+    if data.fingerprint != contract.data.get("fingerprint"):
+        raise CheckpointError(
+            f"the posters at {settings['root']} or their splits are not those of training: its test posters may have "
+            "been trained on. Point data.root at the posters of training; to score on another poster set, say split=all"
+        )
+    return data
