@@ -6,6 +6,7 @@ Only this room and ``scripts/`` know Hydra.
 import csv
 import json
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,23 @@ def parse(config: DictConfig, schema: type[T]) -> T:
     return parsed
 
 
+def one_of_many() -> None:
+    """Where torchrun or srun started several processes, let only the first keep Hydra's records.
+
+    Each composes its own config, at a second of its own; training tells the others where the first one writes.
+    """
+    from postergenre.training.ranks import launched  # brings Lightning, which prediction does without
+
+    with reported():
+        ranks = launched()
+        if ranks is None or ranks.num_ranks == 1:
+            return
+        if {"-m", "--multirun"} & set(sys.argv):
+            raise ConfigError("a sweep starts the processes of its runs itself: leave torchrun or srun out")
+    if not ranks.first:
+        sys.argv += ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]
+
+
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn a user's mistake into one line and exit status 1; in a sweep, let the other jobs go on."""
@@ -53,7 +71,7 @@ def reported() -> Iterator[None]:
         yield
     except PosterGenreError as error:
         message = f"error: {' '.join(str(error).split())}"
-        if HydraConfig.get().mode is not RunMode.MULTIRUN:
+        if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
             raise SystemExit(message) from None
         Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
 

@@ -17,6 +17,7 @@ from postergenre.evaluation import EvaluateConfig, Scored, scored
 from postergenre.evaluation.run import narrow_table
 from postergenre.metrics import bootstrap_intervals, genre_table, probability_scores
 from postergenre.training import TrainConfig, train
+from postergenre.training.ranks import launched
 
 SHOWN = (
     ("mAP, headline genres", "map"),
@@ -86,6 +87,8 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
     Raises:
         PosterGenreError: A setting or the posters cannot be used.
     """
+    if launched() is not None:
+        raise ConfigError("cross-validation starts the processes of its folds itself: leave torchrun or srun out")
     console = Console()
     output = Path(config.output_dir)
     found = [_fold(config, fold, console) for fold in config.folds]
@@ -140,7 +143,7 @@ def _fold(config: CrossvalidateConfig, fold: int, console: Console) -> Scored:
             split="test",
             tta=config.tta,
             report=False,
-            gpus=config.trainer.gpus,
+            gpus=config.trainer.gpus if config.trainer.gpus in ("auto", "0") else "1",
             num_resamples=100,  # the spread over folds says more
             output_dir=str(folder / "test"),
         ),

@@ -16,6 +16,7 @@ from typing import Any
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy, Strategy
 from rich.console import Console
 
 from postergenre.augment import Augment
@@ -27,8 +28,11 @@ from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.losses import build_loss
 from postergenre.networks import build_network
-from postergenre.training.callbacks import Best, EpochLine, Last, Patience, Pictures
+from postergenre.training.callbacks import Best, CommonStatistics, EpochLine, Last, Patience, Pictures
 from postergenre.training.config import TrainConfig, TrainerConfig
+from postergenre.training.fsdp import Sharded, ShardedClassifier
+from postergenre.training.launch import together
+from postergenre.training.ranks import ALONE, Ranks, joined, launched, num_processes
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -53,19 +57,42 @@ def train(config: TrainConfig) -> Trained:
     Raises:
         PosterGenreError: A setting, the posters or the checkpoint to resume cannot be used.
     """
-    console = Console()
+    hardware, ranks = _hardware(config), launched()
+    number = num_processes(config.trainer, hardware, ranks)
+    if ranks is None or ranks.num_ranks == 1:
+        return _train(config, hardware, ALONE) if number == 1 else together(_train_one_of, config, num_ranks=number)
+    with joined(ranks, hardware) as (ranks, hardware):
+        return _train(config, hardware, ranks)
+
+
+def _train_one_of(config: TrainConfig, ranks: Ranks) -> Trained:
+    """Train as one of the processes that ``together`` started."""
+    with joined(ranks, _hardware(config)) as (ranks, hardware):
+        return _train(config, hardware, ranks)
+
+
+def _hardware(config: TrainConfig) -> Hardware:
+    return choose_hardware(config.trainer.gpus, config.trainer.precision, prefix="trainer.", several=True)
+
+
+def _train(config: TrainConfig, hardware: Hardware, ranks: Ranks) -> Trained:
+    """Train, alone or with others; only the first process speaks and writes."""
+    console = Console(quiet=not ranks.first)
+    config = replace(config, output_dir=ranks.agreed(str(Path(config.output_dir).absolute())))
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
-    hardware = choose_hardware(config.trainer.gpus, config.trainer.precision, prefix="trainer.")
     seed_everything(config.seed, verbose=False)
     data = PosterData(config.data, config.preprocess, augment=config.augment, seed=config.seed)
     data.pin_memory = hardware.device.type == "cuda"
-    data.prepare_data()
-    data.setup()
-    data.write_tables(output)
+    data.rank, data.num_ranks, data.num_local = ranks.rank, ranks.num_ranks, ranks.num_local
+    with ranks.one_goes_ahead():
+        data.prepare_data()
+        data.setup()
+    if ranks.first:
+        data.write_tables(output)
     classifier = _classifier(config, data, hardware)
     if config.head_epochs and not config.resume:
-        _start_from(_head_first(config, console), classifier)
+        _start_from(_head_first(config, hardware, ranks, console), classifier)
     elif config.start:
         _start_from(config.start, classifier)
     if config.resume:
@@ -73,35 +100,39 @@ def train(config: TrainConfig) -> Trained:
         _check_resumable(config.resume, before, classifier.contract)
         data.first_epoch = int(checkpoint["epoch"]) + 1
         classifier.load_state_dict(checkpoint["state_dict"])  # Lightning does so too, but features come first
-    if not keep_features(classifier.network, data, hardware):
-        data.images(write=True)
+    with ranks.one_goes_ahead():
+        if not keep_features(classifier.network, data, hardware):
+            data.images(write=True)
     if config.trainer.compile:
         classifier.network.compile()  # in place: the names of the weights stay
     classifier.network.train()  # Lightning keeps the modes it finds: frozen layers in evaluation mode, the rest not
     for note in data.notes:
         console.print(f"note: {note}", highlight=False)
-    console.print(_summary(config, data, classifier, hardware), highlight=False)
+    console.print(_summary(config, data, classifier, hardware, ranks), highlight=False)
     best, last = Best(output / "checkpoints", resume=config.resume), Last(output / "checkpoints")
-    if (metrics := output / "metrics.csv").exists():  # a run that goes on in its own folder
+    if ranks.first and (metrics := output / "metrics.csv").exists():  # a run that goes on in its own folder
         metrics.rename(output / f"metrics_until_epoch_{data.first_epoch}.csv")
     with quiet_lightning():
         callbacks: list[Callback] = [best, last, Pictures(data)]
         if config.optim.ema:
             callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
-        trainer = build_trainer(config.trainer, hardware, output, callbacks, console)
+        if ranks.num_ranks > 1:
+            callbacks.append(CommonStatistics())
+        trainer = build_trainer(config.trainer, hardware, output, callbacks, console, ranks)
         trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
     if not best.best_model_path:
         raise CheckpointError(f"nothing was left to train after {config.resume}; raise trainer.max_epochs")
-    _, contract = read_checkpoint(best.best_model_path)
-    scores: dict[str, float] = contract.provenance["val"]
-    (output / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    provenance = ranks.agreed(read_checkpoint(best.best_model_path)[1].provenance if ranks.first else {})
+    scores: dict[str, float] = provenance["val"]
+    if ranks.first:
+        (output / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(_flat(asdict(config)), {f"best/{name}": value for name, value in scores.items()})
         logger.finalize("success")
     console.print(
         f"best val map {scores['map']:.4f} (prior {scores['map_prior']:.4f}) in epoch "
-        f"{contract.provenance['epoch'] + 1}: {best.best_model_path}",
+        f"{provenance['epoch'] + 1}: {best.best_model_path}",
         highlight=False,
         soft_wrap=True,
     )
@@ -114,7 +145,12 @@ def train(config: TrainConfig) -> Trained:
 
 
 def build_trainer(
-    config: TrainerConfig, hardware: Hardware, output: Path, callbacks: list[Callback], console: Console
+    config: TrainerConfig,
+    hardware: Hardware,
+    output: Path,
+    callbacks: list[Callback],
+    console: Console,
+    ranks: Ranks = ALONE,
 ) -> Trainer:
     """Return Lightning's Trainer: ``gpus`` becomes its accelerator and devices, ``precision`` its mixed precision."""
     callbacks = [*callbacks, LearningRateMonitor(logging_interval="step")]
@@ -123,7 +159,11 @@ def build_trainer(
     callbacks.append(RichProgressBar() if console.is_terminal else EpochLine(console))
     return Trainer(
         accelerator=hardware.device.type if hardware.device.type == "cpu" else "gpu",
-        devices=1,
+        devices=ranks.num_local,
+        num_nodes=ranks.num_nodes,
+        strategy=_strategy(config, ranks),
+        plugins=None if ranks.environment is None else [ranks.environment],
+        use_distributed_sampler=False,  # our own knows the ranks
         precision=LIGHTNING_PRECISION[hardware.precision],  # type: ignore[arg-type]
         max_epochs=config.max_epochs,
         gradient_clip_val=config.gradient_clip_val or None,
@@ -144,6 +184,14 @@ def build_trainer(
     )
 
 
+def _strategy(config: TrainerConfig, ranks: Ranks) -> Strategy | str:
+    if ranks.num_ranks == 1:
+        return "auto"
+    if config.strategy == "fsdp":
+        return Sharded(ranks.num_ranks)
+    return DDPStrategy(broadcast_buffers=False)  # ``CommonStatistics`` does better
+
+
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Lightning without its adverts, and without advice that does not apply here."""
@@ -157,6 +205,10 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")
         # Lightning 2.6 with torch 2.14; no call of ours.
         warnings.filterwarnings("ignore", ".*LeafSpec.*")
+        # Every process has scored the answers of all.
+        warnings.filterwarnings("ignore", ".*when logging on epoch level in distributed setting.*")
+        # The name of its successor is not known to torch 2.11.
+        warnings.filterwarnings("ignore", ".*`broadcast_buffers` is deprecated.*")
         # The output folder already holds what Hydra wrote.
         warnings.filterwarnings("ignore", ".*exists and is not empty.*")
         yield
@@ -189,7 +241,8 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
         },
     )
     targets = data.targets["train"]
-    classifier = PosterClassifier(
+    kind = ShardedClassifier if config.trainer.strategy == "fsdp" else PosterClassifier
+    classifier = kind(
         network,
         contract,
         optim=config.optim,
@@ -202,10 +255,10 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
     return classifier
 
 
-def _head_first(config: TrainConfig, console: Console) -> Path:
+def _head_first(config: TrainConfig, hardware: Hardware, ranks: Ranks, console: Console) -> Path:
     """Train the head alone and return its best checkpoint."""
     console.print(f"the head first, {config.head_epochs} epochs", highlight=False)
-    trained = train(
+    trained = _train(
         replace(
             config,
             head_epochs=0,
@@ -214,7 +267,9 @@ def _head_first(config: TrainConfig, console: Console) -> Path:
             optim=replace(config.optim, schedule="cosine", warmup=0.0, ema=0.0),
             trainer=replace(config.trainer, max_epochs=config.head_epochs, patience=0, compile=False),
             output_dir=str(Path(config.output_dir) / "head"),
-        )
+        ),
+        hardware,
+        ranks,
     )
     console.print("now the rest", highlight=False)
     return trained.best
@@ -259,7 +314,9 @@ def _check_resumable(path: str, before: Contract, contract: Contract) -> None:
             raise CheckpointError(f"cannot resume {path}: its {what} ({old}) is not that of this run ({new})")
 
 
-def _summary(config: TrainConfig, data: PosterData, classifier: PosterClassifier, hardware: Hardware) -> str:
+def _summary(
+    config: TrainConfig, data: PosterData, classifier: PosterClassifier, hardware: Hardware, ranks: Ranks
+) -> str:
     sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.rows.items() if rows)
     parameters = list(classifier.network.parameters())
     trained = sum(p.numel() for p in parameters if p.requires_grad) / 1e6
@@ -267,6 +324,7 @@ def _summary(config: TrainConfig, data: PosterData, classifier: PosterClassifier
         f"{len(data.genres)} genres ({len(data.headline)} in map); posters: {sizes}\n"
         f"{config.model.name} {config.preprocess.height} x {config.preprocess.width}, "
         f"{trained:.2f} of {sum(p.numel() for p in parameters) / 1e6:.2f} million parameters train; {hardware}"
+        f"{f', {ranks}' if ranks.num_ranks > 1 else ''}"
     )
 
 
