@@ -20,7 +20,7 @@ from postergenre.classifier.contract import read_checkpoint
 from postergenre.config import one_of_many
 from postergenre.errors import ConfigError
 from postergenre.evaluation import evaluate
-from postergenre.hardware import Hardware
+from postergenre.hardware import Hardware, has_native_bf16
 from postergenre.training import TrainConfig, Trained, TrainerConfig, train
 from postergenre.training.ranks import Ranks, launched, num_processes
 
@@ -46,9 +46,7 @@ def assert_close(ours: Path, theirs: Path, *, tolerance: float) -> None:
 
 def assert_scored_as_by_one(trained: Trained, folder: Path) -> None:
     """What several processes said about the validation posters is what one says."""
-    assert evaluate(evaluate_config(trained.best, folder, split="val")).scores == pytest.approx(
-        trained.scores, abs=1e-6
-    )
+    assert evaluate(evaluate_config(trained.best, folder, split="val")) == pytest.approx(trained.scores, abs=1e-6)
 
 
 # Two steps on the same posters, from the same weights: the gradient of 30 posters is the mean of those of its parts.
@@ -84,20 +82,20 @@ def test_two_processes_resume_bit_for_bit_and_one_goes_on_alone(colour_posters: 
     def noisy(name: str, processes: int) -> TrainConfig:
         config = small_config(colour_posters, tmp_path / name)
         config.augment, config.model.dropout = Augment(flip=0.5, colour=0.2, mixup=0.4), 0.5
-        config.optim.ema, config.trainer.max_epochs = 0.9, 3
+        config.optim.ema, config.trainer.max_epochs = 0.9, 5
         config.trainer.processes = str(processes)
         return config
 
     whole = train(noisy("whole", 2))
-    assert read_checkpoint(whole.best)[1].provenance["epoch"] < 2, "nothing left to resume"
+    assert read_checkpoint(whole.best)[1].provenance["epoch"] < 4, "nothing left to resume"
     assert_scored_as_by_one(whole, tmp_path / "scores")
     config = noisy("resumed", 2)
     config.resume = str(whole.best)
     assert_close(train(config).last, whole.last, tolerance=0)
     config = noisy("alone", 1)
-    config.resume, config.trainer.max_epochs = str(whole.last), 4
+    config.resume, config.trainer.max_epochs = str(whole.last), 6
     alone = train(config)
-    assert read_checkpoint(alone.last)[0]["epoch"] == 3
+    assert read_checkpoint(alone.last)[0]["epoch"] == 5
     assert state(alone.last).keys() == state(whole.last).keys()
 
 
@@ -120,10 +118,10 @@ def test_one_process_resumes_into_two_whole_or_in_shares_and_back(
         back = train(config)
         lasts.append(back.last)
     ddp, ddp_back, fsdp, fsdp_back = lasts
-    assert_close(ddp, fsdp, tolerance=1e-4)
-    assert_close(ddp_back, fsdp_back, tolerance=1e-3)  # with the moments of other weights, they would part
-    with pytest.raises(AssertionError):
-        assert_close(ddp_back, trained.last, tolerance=1e-3)
+    assert_close(ddp, fsdp, tolerance=1e-5)
+    assert_close(ddp_back, fsdp_back, tolerance=1e-4)  # with the moments of other weights, they would part
+    layouts = [{name: value.stride() for name, value in state(path).items()} for path in (ddp, fsdp)]
+    assert layouts[0] == layouts[1]
 
 
 @pytest.mark.slow
@@ -200,7 +198,7 @@ def test_two_machines_rehearsed_by_two_agents_write_one_folder(colour_posters: P
     scores = json.loads((folder / "scores.json").read_text())
     assert evaluate(
         evaluate_config(folder / "checkpoints" / "best.ckpt", tmp_path / "scores", split="val")
-    ).scores == pytest.approx(scores, abs=1e-6)
+    ) == pytest.approx(scores, abs=1e-3 if has_native_bf16() else 1e-6)
 
 
 def port() -> int:
@@ -302,9 +300,7 @@ def test_two_gpus_score_as_one_and_go_on_alone(colour_posters: Path, tmp_path: P
     config.trainer.gpus, config.trainer.strategy, config.trainer.max_epochs = "2", strategy, 3
     two = train(config)
     assert two.score > 0.9
-    scores = evaluate(
-        evaluate_config(two.best, tmp_path / "scores", split="val", gpus="1")  # float32 on both
-    ).scores
+    scores = evaluate(evaluate_config(two.best, tmp_path / "scores", split="val", gpus="1"))  # float32 on both
     assert scores == pytest.approx(two.scores, abs=1e-4)
     config = small_config(colour_posters, tmp_path / "one")
     config.trainer.gpus, config.resume, config.trainer.max_epochs = "1", str(two.last), 4

@@ -37,10 +37,10 @@ class ShardedClassifier(PosterClassifier):
 
 
 class Sharded(ModelParallelStrategy):
-    """Lightning's FSDP2 with optimiser states as torch numbers them: by their order in the optimiser.
+    """Lightning's FSDP2, whose checkpoints any other run goes on from.
 
-    Lightning numbers them by their order in the network. Ours come head first, and a checkpoint would give each weight
-    the moments of another one.
+    Lightning numbers the states of the optimiser by the order of the weights in the network, and torch by that in the
+    optimiser. Ours come head first: each weight would get the moments of another one.
     """
 
     def __init__(self, num_ranks: int) -> None:
@@ -54,6 +54,10 @@ class Sharded(ModelParallelStrategy):
     @override
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
         return ParallelStrategy.load_checkpoint(self, checkpoint_path, weights_only)
+
+    @override
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        return {name: _laid_out(value) for name, value in super().lightning_module_state_dict().items()}
 
     @override
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
@@ -70,6 +74,8 @@ class Sharded(ModelParallelStrategy):
         named: dict[str, Any] = dict(get_optimizer_state_dict(self.model, optimizer, options=options))
         if not self.is_global_zero:  # all of it is with the first process
             return named
+        for moments in named["state"].values():
+            moments |= {name: _laid_out(value) for name, value in moments.items()}
         names = [name for group in named["param_groups"] for name in group["params"]]
         return _renamed(named, {name: number for number, name in enumerate(names)})
 
@@ -81,6 +87,13 @@ class Sharded(ModelParallelStrategy):
             ordered = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
             named = _renamed(state, dict(enumerate(ordered)))
             set_optimizer_state_dict(self.model, optimizer, named, options=StateDictOptions(full_state_dict=True))
+
+
+def _laid_out(value: Any) -> Any:
+    """Return a tensor in the memory order of whole networks: a fused optimiser does not look whether both agree."""
+    if isinstance(value, torch.Tensor) and value.ndim == 4:
+        return value.contiguous(memory_format=torch.channels_last)
+    return value
 
 
 def _renamed(state: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def _train(config: TrainConfig, hardware: Hardware, ranks: Ranks) -> Trained:
     classifier.network.train()  # Lightning keeps the modes it finds: frozen layers in evaluation mode, the rest not
     for note in data.notes:
         console.print(f"note: {note}", highlight=False)
-    console.print(_summary(config, data, classifier, hardware, ranks), highlight=False)
+    console.print(_summary(config, data, classifier, hardware, ranks), highlight=False, soft_wrap=True)
     best, last = Best(output / "checkpoints", resume=config.resume), Last(output / "checkpoints")
     if ranks.first and (metrics := output / "metrics.csv").exists():  # a run that goes on in its own folder
         metrics.rename(output / f"metrics_until_epoch_{data.first_epoch}.csv")
