@@ -333,6 +333,30 @@ def test_an_order_passes_every_row_once_an_epoch() -> None:
     assert [draw.row for draw in Order(3, shuffle=False)] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("num_ranks", [2, 3, 7])
+def test_several_processes_share_the_order_of_one(num_ranks: int) -> None:
+    def drawn(*, shuffle: bool) -> list[list[int]]:
+        orders = [Order(20, shuffle=shuffle, seed=5, rank=rank, num_ranks=num_ranks) for rank in range(num_ranks)]
+        rows = [[draw.row for draw in order] for order in orders]
+        assert {len(own) for own in rows} == {len(orders[0])}  # or one would wait for the others
+        return rows
+
+    alone = [draw.row for draw in Order(20, shuffle=True, seed=5)]
+    together = [row for step in zip(*drawn(shuffle=True), strict=True) for row in step]
+    assert together == alone[: len(together)]
+    assert len(together) > 20 - num_ranks
+    together = [row for step in zip(*drawn(shuffle=False), strict=True) for row in step]
+    assert together[:20] == list(range(20))
+    assert together[20:] == list(range(len(together) - 20))
+
+
+def test_posters_that_cannot_be_shared_are_told(root: Path) -> None:
+    data = poster_data(root)
+    data.num_ranks = 1000
+    with pytest.raises(DataError, match=r"poster\(s\) to train on cannot be shared among 1000 processes"):
+        data.train_dataloader()
+
+
 def test_the_rarest_genre_of_a_poster_says_how_often_it_is_drawn() -> None:
     # Genres of 4, 2 and 1 posters, and one that none has.
     targets = torch.tensor([[1.0, 0, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0]])

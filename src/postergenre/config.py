@@ -8,6 +8,7 @@ import csv
 import json
 import os
 import shlex
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,23 @@ def training_overrides() -> list[str]:
     experiment = hydra.runtime.choices.get("experiment")
     named = not experiment or any(override.startswith("experiment=") for override in kept)
     return kept if named else [f"experiment={experiment}", *kept]
+
+
+def one_of_many() -> None:
+    """Where torchrun or srun started several processes, let only the first keep Hydra's records.
+
+    Each composes its own config, at a second of its own; training tells the others where the first one writes.
+    """
+    from postergenre.training.ranks import launched  # brings Lightning, which prediction does without
+
+    with reported():
+        ranks = launched()
+        if ranks is None or ranks.num_ranks == 1:
+            return
+        if {"-m", "--multirun"} & set(sys.argv):
+            raise ConfigError("a sweep starts the processes of its runs itself: leave torchrun or srun out")
+    if not ranks.first:
+        sys.argv += ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]
 
 
 @contextmanager

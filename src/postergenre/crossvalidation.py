@@ -19,6 +19,7 @@ from postergenre.evaluation import EvaluateConfig, Scored, scored
 from postergenre.evaluation.run import narrow_table
 from postergenre.metrics import genre_table, loss_interval, probability_scores
 from postergenre.training import TrainConfig, train
+from postergenre.training.ranks import launched
 
 SHOWN = (
     ("mAP, headline genres", "map"),
@@ -88,6 +89,8 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
     Raises:
         PosterGenreError: A setting or the posters cannot be used.
     """
+    if launched() is not None:
+        raise ConfigError("cross-validation starts the processes of its folds itself: leave torchrun or srun out")
     console = Console()
     output = Path(config.output_dir)
     posters = _read(config)  # once: a fold only parts them anew
@@ -150,7 +153,7 @@ def _fold(config: CrossvalidateConfig, fold: int, console: Console, posters: Pos
             split="test",
             tta=config.tta,
             report=False,
-            gpus=config.trainer.gpus,
+            gpus=config.trainer.gpus if config.trainer.gpus in ("auto", "0") else "1",
             num_resamples=100,  # the spread over folds says more
             output_dir=str(folder / "test"),
         ),

@@ -30,6 +30,10 @@ class CacheError(PosterGenreError):
     """Something cannot be kept for the next time; it can still be computed."""
 
 
+class ProcessError(PosterGenreError):
+    """One of several processes died, and the others cannot go on without it."""
+
+
 class CheckpointError(PosterGenreError):
     """A checkpoint is missing, broken, foreign or unsafe."""
 

@@ -25,11 +25,12 @@ NUM_BINS = 15
 
 
 class GenreScores(Metric):
-    """The scores of a whole split, computed once from all its logits."""
+    """The scores of a whole split, computed once from all its logits, in however many processes they were made."""
 
     full_state_update = False
     logits: list[Tensor]
     targets: list[Tensor]
+    rows: list[Tensor]
     priors: Tensor
     headline: Tensor
 
@@ -43,19 +44,32 @@ class GenreScores(Metric):
         super().__init__()
         self.add_state("logits", default=[], dist_reduce_fx="cat")
         self.add_state("targets", default=[], dist_reduce_fx="cat")
+        self.add_state("rows", default=[], dist_reduce_fx="cat")
         self.register_buffer("priors", priors, persistent=False)
         self.register_buffer("headline", headline, persistent=False)
 
-    def update(self, logits: Tensor, targets: Tensor) -> None:
-        """Add a batch: ``logits (B,G)`` and ``targets (B,G)``."""
+    def update(self, logits: Tensor, targets: Tensor, rows: Tensor) -> None:
+        """Add a batch: ``logits (B,G)``, ``targets (B,G)`` and the place of each poster in the split, ``rows (B,)``."""
         self.logits.append(logits.detach().float())
         self.targets.append(targets.detach().float())
+        self.rows.append(rows)
 
     def gathered(self) -> tuple[Tensor, Tensor]:
-        """Return ``logits (N,G)`` and ``targets (N,G)`` of everything so far."""
-        # After a reduction over ranks the state is one tensor instead of a list.
-        logits, targets = (s if isinstance(s, Tensor) else torch.cat(s) for s in (self.logits, self.targets))
-        return logits, targets
+        """Return ``logits (N,G)`` and ``targets (N,G)`` of the posters so far, each once, in the order of their rows.
+
+        Every process has to call it, and gets the posters of all: so their scores are those of one process, whoever
+        answered which poster, and whatever was answered twice to keep the processes in step.
+        """
+        with self.sync_context(should_sync=not self._is_synced, should_unsync=not self._is_synced):
+            # After a reduction over ranks the state is one tensor instead of a list.
+            logits, targets, rows = (
+                state if isinstance(state, Tensor) else torch.cat(state)
+                for state in (self.logits, self.targets, self.rows)
+            )
+        order = rows.argsort(stable=True)
+        rows = rows[order]
+        order = order[torch.cat([rows.new_ones(1, dtype=torch.bool), rows[1:] != rows[:-1]])]
+        return logits[order], targets[order]
 
     def compute(self) -> dict[str, Tensor]:
         """Return every score by name; see ``score``."""

@@ -62,7 +62,8 @@ class DataConfig:
     batch_size: int = 32
     """Posters a step, on each device."""
     workers: int = -1
-    """Processes that decode posters; 0 decodes in the main process, -1 means one per CPU core, at most 8."""
+    """Processes that decode posters; 0 decodes in the main process, -1 means one per CPU core, at most 8. With several
+    GPUs, each has so many, and -1 shares out the cores."""
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -131,6 +132,8 @@ class PosterData(LightningDataModule):
         """What a frozen prefix makes of the posters, to be fed to the rest of the network instead of images."""
         self.first_epoch = 0
         """Where a resumed run goes on: loader workers fetch ahead before Lightning tells a sampler its epoch."""
+        self.rank, self.num_ranks, self.num_local = 0, 1, 1
+        """Which process this is, of how many that share the posters, and how many of them are on this machine."""
         self.pin_memory = False
         """Whether batches lie in memory that a GPU copies from while it computes."""
         self.notes: list[str] = []
@@ -254,7 +257,11 @@ class PosterData(LightningDataModule):
             chances=chances(dataset.targets, balance=self.config.balance) if train and self.config.balance else None,
             seed=self.seed,
             epoch=self.first_epoch if train else 0,
+            rank=self.rank,
+            num_ranks=self.num_ranks,
         )
+        if not len(order):
+            raise DataError(f"{len(dataset)} poster(s) to {split} on cannot be shared among {self.num_ranks} processes")
         return DataLoader(
             dataset,
             batch_size=self.config.batch_size,
@@ -268,8 +275,10 @@ class PosterData(LightningDataModule):
 
     @property
     def num_workers(self) -> int:
-        """Processes that decode or augment posters."""
-        return self.config.workers if self.config.workers >= 0 else min(os.cpu_count() or 1, 8)
+        """Processes that decode or augment posters for this one."""
+        if self.config.workers >= 0:
+            return self.config.workers
+        return min(max((os.cpu_count() or 1) // self.num_local, 1), 8)
 
     def images(self, *, write: bool = False) -> Source:
         """Return all kept posters as ``uint8 (B,3,H,W)``: decoded before if that was kept, else as they are asked for.
