@@ -80,9 +80,7 @@ def train(
     number = num_processes(config.trainer, hardware, ranks)
     alone = ranks is None or ranks.num_ranks == 1
     if on_epoch and not (alone and number == 1):
-        raise ConfigError(
-            "a sweep trains each trial in one process, and several trials at once: leave trainer.gpus alone"
-        )
+        raise ConfigError("a sweep trains each trial in one process: start its command several times instead")
     if ranks is None or alone:
         if number > 1:
             return together(partial(_train_one_of, pictures=pictures), config, num_ranks=number)
@@ -205,7 +203,7 @@ def build_trainer(
         devices=ranks.num_local,
         num_nodes=ranks.num_nodes,
         strategy=_strategy(config, ranks),
-        plugins=None if ranks.environment is None else [ranks.environment],
+        plugins=_plugins(config, ranks),
         use_distributed_sampler=False,  # our own knows the ranks
         precision=LIGHTNING_PRECISION[hardware.precision],  # type: ignore[arg-type]
         max_epochs=config.max_epochs,
@@ -216,7 +214,6 @@ def build_trainer(
         deterministic=config.deterministic,
         benchmark=hardware.device.type == "cuda" and not config.deterministic,  # every batch has one size
         callbacks=callbacks,
-        plugins=[WholeFiles()],
         logger=[
             TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False),
             CSVLogger(output, name="", version=""),
@@ -226,6 +223,13 @@ def build_trainer(
         enable_model_summary=False,
         enable_progress_bar=console.is_terminal,
     )
+
+
+def _plugins(config: TrainerConfig, ranks: Ranks) -> list[Any]:
+    plugins: list[Any] = [] if ranks.environment is None else [ranks.environment]
+    if config.strategy != "fsdp":  # which gathers and writes its checkpoints itself
+        plugins.append(WholeFiles())
+    return plugins
 
 
 def _strategy(config: TrainerConfig, ranks: Ranks) -> Strategy | str:
