@@ -1,4 +1,4 @@
-"""Tell the genres of posters: ``python scripts/predict.py checkpoint=… posters=FILE_OR_FOLDER``; see ``conf/predict.yaml``."""
+"""Tell the genres of posters: ``python scripts/predict.py checkpoint=… posters=FILE_OR_FOLDER``."""
 
 import hydra
 from omegaconf import DictConfig
