@@ -62,8 +62,9 @@ def open_table(path: Path, columns: list[str]) -> Table:
     Raises:
         DataError: It cannot be written there.
     """
+    # A format is imported when it is asked for: one poster must not wait for pyarrow.
     if path.suffix.lower() == ".parquet":
-        from postergenre.inference.parquet import ParquetTable  # only those who ask for it wait for pyarrow
+        from postergenre.inference.parquet import ParquetTable
 
         return ParquetTable(path, columns)
     from postergenre.inference.lines import CsvTable, JsonTable
