@@ -21,9 +21,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import COLOURS, ROOT
+from conftest import COLOURS, ROOT, picture_modes
 from postergenre import load
 from postergenre.errors import ConfigError
+from postergenre.export import ExportConfig, export
 from postergenre.preprocess import Preprocess
 from postergenre.serving import ServeConfig
 from postergenre.serving.heatmap import overlay
@@ -32,8 +33,6 @@ from postergenre.serving.refusal import Refusal
 from postergenre.training import Trained
 from servers import PATIENCE, Server, alive, children, picture, served, wait_for
 
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "I", "F", "I;16", "I;16B")
-"""Modes that a file can hold. HSV, La, RGBa and a few for 15-bit screens live in Pillow's memory only."""
 RED, GREEN = (220, 30, 30), (30, 220, 30)
 
 
@@ -98,50 +97,46 @@ def test_base64_in_json_is_answered_like_a_file(server: Server) -> None:
     assert entry == {"name": "", "genres": file}
 
 
-def files_of_all_modes() -> dict[str, bytes]:
-    """Return a picture of each mode in a file that keeps it; not plain, so that a wrong conversion shows."""
-    ramp = np.linspace(0, 255, 72 * 48).reshape(72, 48).astype(np.uint8)
-    colours = Image.fromarray(np.stack([ramp, ramp[::-1], ramp[:, ::-1], 255 - ramp // 2], axis=-1), "RGBA")
-    wide = Image.fromarray(ramp.astype(np.uint16) * 257)
-    made = {}
-    for mode in MODES:
-        if mode.startswith("I;16"):
-            shown = wide if mode == "I;16" else Image.frombytes(mode, wide.size, wide.tobytes()[::-1])
-        elif mode in ("I", "F"):
-            shown = (
-                Image.fromarray(ramp.astype(np.int32) * 257) if mode == "I" else Image.fromarray(ramp / np.float32(1))
-            )
-        elif mode == "LAB":
-            shown = Image.frombytes("LAB", (48, 72), colours.convert("RGB").tobytes())
-        else:
-            shown = {"PA": colours.convert("P"), "RGBX": colours.convert("RGB")}.get(mode, colours).convert(mode)
-        for kind in ("PNG", "TIFF"):
+@pytest.mark.slow
+def test_pictures_of_every_mode_are_answered_as_the_checkpoint_does(
+    server: Server, trained: Trained, tmp_path: Path
+) -> None:
+    files = {mode: path.read_bytes() for mode, path in picture_modes(tmp_path).items()}
+    with Image.open(tmp_path / "RGBA.png") as poster:
+        rare = {"LAB": Image.frombytes("LAB", poster.size, poster.convert("RGB").tobytes())}
+        rare |= {mode: poster.convert("RGB").convert(mode) for mode in ("RGBX", "HSV")}
+        rare |= {mode: poster.convert(mode) for mode in ("RGBa", "La")}
+        rare["I;16B"] = Image.frombytes("I;16B", poster.size, np.asarray(poster.convert("L"), ">u2").tobytes())
+        for mode, shown in rare.items():
             file = io.BytesIO()
             try:
-                shown.save(file, kind)
-            except (OSError, KeyError):
+                shown.save(file, "TIFF")
+            except OSError:
+                assert mode in ("HSV", "RGBa", "La"), "modes that no file holds"
                 continue
-            with Image.open(file) as read:
-                if read.mode == mode or kind == "TIFF":
-                    made[f"{mode} as {kind}"] = file.getvalue()
-    return made
+            files[mode] = file.getvalue()
+    assert {"LAB", "RGBX", "I;16B", "CMYK", "float", "EXIF sideways"} <= set(files)
+    expected = load(trained.best, gpus=0, precision="32")
+    told = set()
+    for mode, data in files.items():
+        answer = server.post(data)
+        assert answer.status_code == 200, (mode, answer.text)
+        here = {genre["name"]: genre["probability"] for genre in answer.json()["genres"]}
+        assert here == pytest.approx(expected.predict(data).probabilities, abs=1e-4), mode
+        told.add(tuple(round(here[name], 2) for name in COLOURS))
+    assert len(told) > 3, "the pictures differ, so that the test can fail"
 
 
 @pytest.mark.slow
-def test_pictures_of_every_mode_are_answered_as_the_checkpoint_does(server: Server, trained: Trained) -> None:
-    files = files_of_all_modes()
-    assert {name.partition(" ")[0] for name in files} >= set(MODES) - {"PA"}
-    files |= {
-        "turned": picture(RED, "JPEG", exif=_turned()),
-        "JPEG": picture(GREEN, "JPEG"),
-        "GIF": picture(RED, "GIF"),
-    }
-    expected = load(trained.best, gpus=0, precision="32")
-    for name, data in files.items():
-        answer = server.post(data)
-        assert answer.status_code == 200, (name, answer.text)
-        here = {genre["name"]: genre["probability"] for genre in answer.json()["genres"]}
-        assert here == pytest.approx(expected.predict(data).probabilities, abs=1e-4), name
+def test_an_exported_network_is_served_without_heat_maps(trained: Trained, tmp_path: Path) -> None:
+    exported = export(ExportConfig(checkpoint=str(trained.best), format="onnx", output_dir=str(tmp_path / "export")))
+    with served(exported.path, tmp_path) as server:
+        assert httpx.get(f"{server.url}/info").json()["explains"] is False
+        expected = load(trained.best, gpus=0, precision="32").predict(picture(GREEN)).probabilities
+        genres = server.post(picture(GREEN)).json()["genres"]
+        assert {genre["name"]: genre["probability"] for genre in genres} == pytest.approx(expected, abs=1e-4)
+        answer = server.post(picture(GREEN), path="/explain", data={"genre": "Green"})
+        assert (answer.status_code, "serve the checkpoint" in told(answer)) == (501, True)
 
 
 def _turned() -> Image.Exif:
@@ -407,6 +402,17 @@ def test_a_killed_server_leaves_no_processes(trained: Trained, tmp_path: Path) -
         processes = children(server.process.pid)
         assert len(processes) >= 2
         server.process.kill()
+        wait_for(lambda: not any(alive(pid) for pid in processes), seconds=30)
+
+
+@pytest.mark.slow
+def test_a_server_that_cannot_answer_any_more_ends(trained: Trained, tmp_path: Path) -> None:
+    with served(trained.best, tmp_path) as server:
+        processes = children(server.process.pid)
+        (queues,) = [pid for pid in processes if b"serve.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        os.kill(queues, signal.SIGKILL)
+        assert server.process.wait(PATIENCE) == 1
+        assert "the process that holds the queues has died" in server.log.read_text()
         wait_for(lambda: not any(alive(pid) for pid in processes), seconds=30)
 
 

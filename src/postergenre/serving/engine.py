@@ -1,6 +1,9 @@
 """The workers as the server sees them: LitServe's queue, batches and replacement, and a second try."""
 
 import asyncio
+import os
+import sys
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -64,7 +67,13 @@ class Engine(LitServer):  # type: ignore[misc]
                     raise PosterGenreError("the server's worker could not start; what it said is above")
                 time.sleep(0.05)
             self._start_worker_monitoring(self.manager, {})
-            yield
+            try:
+                yield
+            finally:  # or it would put new workers in place of those that are stopped next
+                self._shutdown_event.set()
+                for thread in threading.enumerate():
+                    if thread.name == "litserve-monitoring":
+                        thread.join()
 
     @property
     def ready(self) -> bool:
@@ -147,7 +156,8 @@ class Engine(LitServer):  # type: ignore[misc]
             message = await self._transport.areceive(0)
             if message is None:  # nothing for a second
                 if not self.manager._process.is_alive():
-                    raise SystemExit("error: the process that holds the queues has died")
+                    print("error: the process that holds the queues has died", file=sys.stderr, flush=True)
+                    os._exit(1)  # nothing can be answered any more, and LitServe cannot even stop; workers follow
                 continue
             uid, (data, status, _, worker) = message
             asked = self._asked.get(uid)
