@@ -183,7 +183,7 @@ function genreRow(genre, answered) {
   return item;
 }
 
-const percent = (share) => `${Math.round(100 * share)} %`;
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 
 // --- where a genre is seen
 
