@@ -110,12 +110,13 @@ def _watch(processes: Sequence[SpawnProcess], reports: Sequence[Connection]) -> 
             timeout=None if until is None else max(0.0, until - time.monotonic()),
         )
         for rank in sorted(running):
-            if rank not in told and reports[rank].poll():  # before it ends: it cannot while its report is not read
+            ended = not processes[rank].is_alive()  # asked first: what an ended one had to say is then there to read
+            if rank not in told and reports[rank].poll():
                 try:
                     told[rank] = reports[rank].recv()
                 except EOFError:  # it died without a word
                     told[rank] = None
-            if not processes[rank].is_alive():
+            if ended:
                 running.remove(rank)
                 if processes[rank].exitcode:
                     failed.add(rank)

@@ -123,7 +123,7 @@ def _train(
         data.setup()
     if ranks.first:
         data.write_tables(output)
-    classifier = _classifier(config, data, hardware)
+    classifier = _classifier(config, data, hardware, ranks)
     if config.head_epochs and not config.resume:
         _start_from(_head_first(config, hardware, ranks, data.posters, console), classifier)
     elif config.start:
@@ -262,7 +262,7 @@ def quiet_lightning() -> Iterator[None]:
         yield
 
 
-def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> PosterClassifier:
+def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks: Ranks) -> PosterClassifier:
     preprocess = config.preprocess
     network = build_network(
         config.model, num_outputs=len(data.genres), input_size=(preprocess.height, preprocess.width)
@@ -284,6 +284,7 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
             "python": platform.python_version(),
             "hardware": str(hardware),
             "precision": hardware.precision,
+            "processes": ranks.num_ranks,
             "command": shlex.join(sys.argv),
             "seed": config.seed,
         },
