@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from postergenre.config import parse, register, reported
+from postergenre.config import one_of_many, parse, register, reported
 from postergenre.training import TrainConfig, train
 
 register("train", TrainConfig)
@@ -16,4 +16,5 @@ def main(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
+    one_of_many()
     main()

@@ -2,7 +2,12 @@
 
 import csv
 import os
-from collections.abc import Callable
+import resource
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +66,17 @@ def colour_config(colour_posters: Path, tmp_path: Path) -> Callable[[], TrainCon
         return small_config(colour_posters, tmp_path / "run")
 
     return make
+
+
+@contextmanager
+def no_room_for_files_beyond(num_bytes: int) -> Iterator[None]:
+    """Let the kernel cut longer writes short and then refuse them, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -138,3 +154,62 @@ def picture_modes(folder: Path) -> dict[str, Path]:
         paths[mode] = folder / f"{mode}.{suffix}"
         picture.save(paths[mode], **settings)
     return paths
+
+
+class Server:
+    """A web server of a test's own, on this machine; what is not among its pages is not found."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, bytes] = {}
+        """What lies at each path."""
+        self.answers: dict[str, tuple[int, dict[str, str | None], bytes]] = {}
+        """Status, headers (None leaves one out that is given by default) and content, for the same."""
+        self.slow: dict[str, float] = {}
+        """Seconds before the answer."""
+        self.drip: dict[str, float] = {}
+        """Seconds before each byte of it."""
+        self.held: dict[str, threading.Event] = {}
+        """Answered when it is set."""
+        self.asked: list[str] = []
+        """Paths, in the order they were asked for."""
+        self.headers: Mapping[str, str] = {}
+        """Of the last request."""
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked.append(self.path)
+                outer.headers = self.headers
+                time.sleep(outer.slow.get(self.path, 0))
+                if self.path in outer.held:
+                    outer.held[self.path].wait(60)
+                default = (200, {}, outer.pages[self.path]) if self.path in outer.pages else (404, {}, b"")
+                status, headers, content = outer.answers.get(self.path, default)
+                self.send_response(status)
+                for name, value in ({"Content-Length": str(len(content))} | headers).items():
+                    if value is not None:
+                        self.send_header(name, value)
+                self.end_headers()
+                with suppress(ConnectionError):
+                    if pause := outer.drip.get(self.path):
+                        for byte in content:
+                            self.wfile.write(bytes([byte]))
+                            time.sleep(pause)
+                    else:
+                        self.wfile.write(content)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "Server":
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

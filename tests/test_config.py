@@ -13,6 +13,8 @@ from postergenre.errors import ConfigError
 from postergenre.evaluation import EvaluateConfig
 from postergenre.export import ExportConfig
 from postergenre.inference import PredictConfig
+from postergenre.sweeping import SweepConfig
+from postergenre.sweeping.space import read_space
 from postergenre.training import TrainConfig, train
 
 CONF = ROOT / "conf"
@@ -138,15 +140,29 @@ def test_the_other_verbs_need_little_and_say_what(name: str, schema: type, neede
         assert isinstance(parse(config, schema), schema)
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "sweep").glob("*.yaml")))
+def test_every_shipped_space_can_be_searched(name: str) -> None:
+    register("sweep", SweepConfig)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = parse(compose("sweep", overrides=["output_dir=x", f"study={name}", f"sweep={name}"]), SweepConfig)
+    assert (config.model.freeze, config.trials, config.storage, config.keep) == ("backbone", 100, None, 1)
+    assert {"optim.lr", "model.dropout"} < {dimension.key for dimension in read_space(config.space, config.training())}
+
+
 def test_a_sweeps_table_ranks_what_finished_and_keeps_what_failed(tmp_path: Path) -> None:
-    for run, lr, score in ((0, "0.1", '{"map": 0.2}'), (1, "0.01", '{"map": 0.3}'), (2, "9", None)):
+    for run, lr, score in ((0, "0.1", '{"map": 0.2}'), (1, "0.01", '{"map": 0.3}'), (2, "9", None), (3, "8", None)):
         (tmp_path / f"{run}" / ".hydra").mkdir(parents=True)
         OmegaConf.save(OmegaConf.create([f"optim.lr={lr}", "+x=1"]), tmp_path / f"{run}" / ".hydra" / "overrides.yaml")
         if score:
             (tmp_path / f"{run}" / "scores.json").write_text(score)
-    rows = write_sweep(tmp_path)
+    (tmp_path / "2" / "failure.txt").write_text("too fast\n")
+    assert [row["status"] for row in write_sweep(tmp_path)] == ["finished", "finished", "failed", "running"]
+    rows = write_sweep(tmp_path, ended=True)
     assert [(row["run"], row["status"], row["optim.lr"]) for row in rows] == [
-        ("1", "finished", "0.01"), ("0", "finished", "0.1"), ("2", "failed", "9"),
+        ("1", "finished", "0.01"), ("0", "finished", "0.1"), ("2", "failed", "9"), ("3", "killed", "8"),
     ]  # fmt: skip
     lines = (tmp_path / "sweep.csv").read_text().splitlines()
-    assert lines == ["run,status,optim.lr,x,val/map", "1,finished,0.01,1,0.3", "0,finished,0.1,1,0.2", "2,failed,9,1,"]
+    assert lines == [
+        "run,status,optim.lr,x,error,val/map", "1,finished,0.01,1,,0.3", "0,finished,0.1,1,,0.2",
+        "2,failed,9,1,too fast,", "3,killed,8,1,,",
+    ]  # fmt: skip

@@ -102,6 +102,18 @@ def test_the_folds_are_disjoint_and_test_every_poster(root: Path) -> None:
     assert len(set.union(*tested)) == 100
 
 
+def test_a_fold_of_posters_that_were_read_before_is_the_fold_of_posters_read_anew(tmp_path: Path) -> None:
+    root = write_set(tmp_path, [*poster_rows(60), ("unknown", ("N/A",))])
+    first, anew = poster_data(root), poster_data(root, fold=3)
+    (root / "train.csv").unlink()
+    shared = PosterData(anew.config, anew.preprocess, posters=first.posters)
+    shared.setup()
+    assert shared.fingerprint == anew.fingerprint != first.fingerprint
+    assert (shared.rows, shared.kept, shared.identity) == (anew.rows, anew.kept, anew.identity)
+    assert all(torch.equal(shared.targets[split], anew.targets[split]) for split in ("train", "val", "test"))
+    assert shared.notes == first.notes == ["1 poster(s) have no genre but N/A: left out"]
+
+
 @pytest.mark.parametrize("options", [{"fold": fold} for fold in range(5)])
 def test_copies_of_a_picture_under_other_ids_always_lie_on_its_side(options: dict[str, int], tmp_path: Path) -> None:
     rows = poster_rows(60)
@@ -319,6 +331,30 @@ def test_an_order_passes_every_row_once_an_epoch() -> None:
     assert sorted(draw.row for draw in draws) == list(range(20))
     assert draws == list(order)
     assert [draw.row for draw in Order(3, shuffle=False)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("num_ranks", [2, 3, 7])
+def test_several_processes_share_the_order_of_one(num_ranks: int) -> None:
+    def drawn(*, shuffle: bool) -> list[list[int]]:
+        orders = [Order(20, shuffle=shuffle, seed=5, rank=rank, num_ranks=num_ranks) for rank in range(num_ranks)]
+        rows = [[draw.row for draw in order] for order in orders]
+        assert {len(own) for own in rows} == {len(orders[0])}  # or one would wait for the others
+        return rows
+
+    alone = [draw.row for draw in Order(20, shuffle=True, seed=5)]
+    together = [row for step in zip(*drawn(shuffle=True), strict=True) for row in step]
+    assert together == alone[: len(together)]
+    assert len(together) > 20 - num_ranks
+    together = [row for step in zip(*drawn(shuffle=False), strict=True) for row in step]
+    assert together[:20] == list(range(20))
+    assert together[20:] == list(range(len(together) - 20))
+
+
+def test_posters_that_cannot_be_shared_are_told(root: Path) -> None:
+    data = poster_data(root)
+    data.num_ranks = 1000
+    with pytest.raises(DataError, match=r"poster\(s\) to train on cannot be shared among 1000 processes"):
+        data.train_dataloader()
 
 
 def test_the_rarest_genre_of_a_poster_says_how_often_it_is_drawn() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import evaluate_config
+from conftest import evaluate_config, no_room_for_files_beyond
 from postergenre.augment import Augment
 from postergenre.classifier.contract import load_network
 from postergenre.data.datamodule import PosterData
@@ -13,6 +13,7 @@ from postergenre.evaluation.config import Place
 from postergenre.features import keep_features
 from postergenre.hardware import choose_hardware
 from postergenre.networks import ModelConfig, PosterNetwork, build_network
+from postergenre.preprocess import Preprocess
 from postergenre.training import TrainConfig, train
 
 MakeConfig = Callable[[], TrainConfig]
@@ -121,6 +122,25 @@ def test_features_beyond_the_limit_are_computed_in_every_step_with_a_note(
     trained = train(config)
     assert "features are not kept, the frozen layers run in every step" in capsys.readouterr().out
     assert trained.best.is_file()
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_where_the_disk_takes_neither_pixels_nor_features(
+    make: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make()
+    config.preprocess = Preprocess(height=128, width=96)  # 4.4 MB of pixels and more of features
+    config.trainer.max_epochs = 1
+    with no_room_for_files_beyond(2_000_000):
+        trained = train(config)
+    printed = capsys.readouterr().out
+    assert "note: pixels are not kept, posters are decoded in every epoch: cannot write" in printed
+    assert "note: features are not kept, the frozen layers run in every step: cannot write" in printed
+    assert printed.count("File too large") == 2
+    assert {path.suffix for path in (tmp_path / "cache" / "stores").iterdir()} == {".lock"}
+    assert evaluate(evaluate_config(trained.best, tmp_path / "scores", split="val"))["map"] == pytest.approx(
+        trained.score, abs=1e-6
+    )
 
 
 def test_four_views_take_up_the_two_there_are(make: MakeConfig, tmp_path: Path) -> None:

@@ -17,6 +17,14 @@ def test_a_gpu_that_is_not_there_is_refused_with_what_was_found_and_what_to_writ
         choose_hardware(gpus, "auto")
 
 
+def test_several_gpus_are_for_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ConfigError, match=r"^gpus=2: only training uses several GPUs; write gpus=1$"):
+        choose_hardware("2", "32")
+    assert choose_hardware("2", "32", several=True).device.type == "cuda"
+
+
 @no_cuda
 def test_auto_takes_the_cpu_where_there_is_no_gpu() -> None:
     assert choose_hardware("auto", "32").device == torch.device("cpu")

@@ -13,6 +13,7 @@ from postergenre.metrics import (
     calibration_errors,
     constant_scores,
     genre_table,
+    loss_interval,
     paired_bootstrap,
     resamples,
     score,
@@ -201,9 +202,19 @@ def test_batches_give_the_scores_of_the_whole() -> None:
     logits, targets, priors, headline = random_case(90)
     collected = GenreScores(priors=priors, headline=headline)
     for first, last in ((0, 1), (1, 40), (40, 90)):
-        collected.update(logits[first:last], targets[first:last])
+        collected.update(logits[first:last], targets[first:last], torch.arange(first, last))
     whole = score(logits, targets, priors=priors, headline=headline)
     assert {k: float(v) for k, v in collected.compute().items()} == {k: float(v) for k, v in whole.items()}
+    gathered = collected.gathered()
+    assert torch.equal(gathered[0], logits)
+    assert torch.equal(gathered[1], targets)
+
+
+def test_answers_come_in_the_order_of_their_rows_and_each_counts_once() -> None:
+    logits, targets, priors, headline = random_case(40)
+    collected = GenreScores(priors=priors, headline=headline)
+    for rows in (torch.arange(1, 40, 2), torch.cat([torch.arange(0, 40, 2), torch.tensor([0, 1])])):
+        collected.update(logits[rows], targets[rows], rows)
     gathered = collected.gathered()
     assert torch.equal(gathered[0], logits)
     assert torch.equal(gathered[1], targets)
@@ -212,9 +223,9 @@ def test_batches_give_the_scores_of_the_whole() -> None:
 def test_scores_forget_the_last_epoch_and_leave_nothing_in_checkpoints() -> None:
     logits, targets, priors, headline = random_case(40)
     collected = GenreScores(priors=priors, headline=headline)
-    collected.update(-logits, targets)
+    collected.update(-logits, targets, torch.arange(40))
     collected.reset()
-    collected.update(logits, targets)
+    collected.update(logits, targets, torch.arange(40))
     assert float(collected.compute()["num_posters"]) == 40
     assert collected.state_dict() == {}
 
@@ -222,7 +233,7 @@ def test_scores_forget_the_last_epoch_and_leave_nothing_in_checkpoints() -> None
 def test_logits_of_half_precision_are_scored_in_float32() -> None:
     logits, targets, priors, headline = random_case(40)
     collected = GenreScores(priors=priors, headline=headline)
-    collected.update(logits.bfloat16(), targets)
+    collected.update(logits.bfloat16(), targets, torch.arange(40))
     assert collected.gathered()[0].dtype == torch.float32
     assert float(collected.compute()["map"]) == pytest.approx(
         float(score(logits.bfloat16().float(), targets, priors=priors, headline=headline)["map"])
@@ -279,6 +290,13 @@ def test_the_interval_of_the_loss_is_the_one_of_the_normal_law() -> None:
     assert (low, high) == pytest.approx(
         (float(losses.mean()) - 1.96 * error, float(losses.mean()) + 1.96 * error), abs=0.2 * error
     )
+
+
+def test_the_interval_of_the_loss_alone_is_the_one_beside_the_others() -> None:
+    random = torch.Generator().manual_seed(0)
+    logits, targets = torch.randn(300, 4, generator=random), (torch.rand(300, 4, generator=random) < 0.3).float()
+    every = bootstrap_intervals(logits, targets, headline=torch.ones(4, dtype=torch.bool), num_resamples=200)
+    assert loss_interval(logits, targets, num_resamples=200) == every["bce"]
 
 
 def test_a_lower_level_gives_a_narrower_interval() -> None:

@@ -120,10 +120,14 @@ def test_a_bad_picture_among_many_shows_in_the_exit_status(
 ) -> None:
     (tmp_path / "good.jpg").write_bytes((colour_posters / "Images" / "c000.jpg").read_bytes())
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    done = run("predict", f"checkpoint={trained.best}", f"posters={tmp_path}", cwd=tmp_path, status=1)
+    done = run("predict", f"checkpoint={trained.best}", f"posters={tmp_path}", cwd=tmp_path, status=3)
     assert "good.jpg: Red" in done.stdout
     assert "bad.jpg: left out" in done.stdout
-    assert done.stderr.strip() == "error: 1 of 2 pictures did not decode; the others are answered"
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"error: 1 of 2 posters could not be read, see the column error of {tmp_path}/")
+    (tmp_path / "good.jpg").unlink()
+    done = run("predict", f"checkpoint={trained.best}", f"posters={tmp_path}", cwd=tmp_path, status=1)
+    assert done.stderr.startswith("error: not one poster could be read")
 
 
 @pytest.mark.slow

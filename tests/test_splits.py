@@ -65,13 +65,32 @@ def test_groups_equal_those_of_comparing_every_pair(seed: int) -> None:
     assert len(expected) > 55
 
 
-def test_bits_changed_one_in_each_band_are_still_found() -> None:
-    # 15 changed bits can touch 15 of the 16 bands; the last one must be enough.
+def test_bits_spread_as_evenly_as_can_be_are_still_found() -> None:
+    # 15 changed bits can put two into seven of the eight words, in different bytes; the last word must be enough.
     bits = np.zeros((2, 256), dtype=bool)
     bits[1, np.arange(15) * 16 + 3] = True
     assert duplicate_groups(text(bits)).tolist() == [0, 0]
     bits[1, 250] = True
     assert len(set(duplicate_groups(text(bits)).tolist())) == 2
+
+
+@pytest.mark.parametrize("word", range(8))
+@pytest.mark.parametrize("byte", range(4))
+def test_any_one_byte_of_any_one_word_may_differ(word: int, byte: int) -> None:
+    bits = np.zeros((2, 256), dtype=bool)
+    others = [i for i in range(8) if i != word]
+    bits[1, [32 * i + 8 * j for i in others for j in (0, 2)]] = True  # 14, and no other word shares three bytes
+    bits[1, 32 * word + 8 * byte + 5] = True
+    assert duplicate_groups(text(bits)).tolist() == [0, 0]
+
+
+def test_many_hashes_that_share_bytes_without_being_near_stay_apart() -> None:
+    random = np.random.default_rng(0)
+    bits = random.random((400, 256)) < 0.5
+    bits[:, :96] = False  # three words of all posters are one
+    planted = [flipped(bits[i], number, random) for i, number in enumerate([3, 9, 15, 16, 30])]
+    everything = np.array([*bits, *planted])
+    assert partition(duplicate_groups(text(everything))) == brute_force(everything)
 
 
 def test_many_equal_hashes_are_one_group() -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from conftest import no_room_for_files_beyond
 from postergenre.data.datamodule import DataConfig, PosterData
 from postergenre.data.pixels import DecodedPosters
 from postergenre.data.store import RowStore
@@ -160,6 +161,13 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert {path.suffix for path in tmp_path.iterdir()} == {".lock"}
 
 
+def test_a_write_that_the_kernel_cuts_short_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    large = store(tmp_path, num_rows=30_000)  # 360 kB
+    with no_room_for_files_beyond(100_000), pytest.raises(CacheError, match=r"cannot write .*a.rows: File too large"):
+        large.write((RECORDS for _ in range(3000)), limit=1)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".lock"}
+
+
 def data(root: Path, cache: Path, **settings: object) -> PosterData:
     config = DataConfig(root=str(root), min_positives=5, workers=0, cache=str(cache))
     for name, value in settings.items():
@@ -214,6 +222,17 @@ def test_pixels_beyond_the_limit_are_decoded_in_every_epoch_with_a_note(colour_p
     ]
     batch = next(iter(made.train_dataloader()))
     assert batch.images.shape == (32, 3, 32, 24)
+
+
+def test_where_the_disk_takes_no_more_posters_are_decoded_in_every_epoch(colour_posters: Path, tmp_path: Path) -> None:
+    made = data(colour_posters, tmp_path)  # 276 kB of pixels
+    with no_room_for_files_beyond(200_000):
+        assert isinstance(made.images(write=True), DecodedPosters)
+        assert sum(len(batch.rows) for batch in made.train_dataloader()) == len(made.rows["train"])
+    (note,) = made.notes
+    assert note.startswith("pixels are not kept, posters are decoded in every epoch: cannot write ")
+    assert note.endswith(".rows: File too large")
+    assert {path.suffix for path in (tmp_path / "stores").iterdir()} == {".lock"}
 
 
 def test_a_limit_of_zero_keeps_nothing_and_says_nothing(colour_posters: Path, tmp_path: Path) -> None:

@@ -3,9 +3,13 @@
 Only this room and ``scripts/`` know Hydra.
 """
 
+import atexit
 import csv
 import json
+import os
 import shlex
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +30,8 @@ from postergenre.errors import ConfigError, PosterGenreError
 T = TypeVar("T")
 SCORES = "scores.json"
 """What a training run leaves in its folder for the table of its sweep."""
+FAILURE = "failure.txt"
+"""What a run of a sweep leaves there instead."""
 
 
 def register(name: str, schema: type) -> None:
@@ -46,20 +52,67 @@ def parse(config: DictConfig, schema: type[T]) -> T:
     return parsed
 
 
+def training_overrides() -> list[str]:
+    """Return what ``scripts/train.py`` is to be told to train what this script was told to, but for its own settings.
+
+    An experiment that another choice brought along is named.
+    """
+    hydra = HydraConfig.get()
+    own = ("sweep", "study", "trials", "storage", "prune", "keep", "space")
+    keys = {override: override.lstrip("+~").split("=", 1)[0].split(".", 1)[0] for override in hydra.overrides.task}
+    kept = [override for override, key in keys.items() if key not in own]
+    experiment = hydra.runtime.choices.get("experiment")
+    named = not experiment or any(override.startswith("experiment=") for override in kept)
+    return kept if named else [f"experiment={experiment}", *kept]
+
+
+def one_of_many() -> None:
+    """Where torchrun or srun started several processes, let only the first keep Hydra's records.
+
+    Each composes its own config, at a second of its own; training tells the others where the first one writes.
+    """
+    from postergenre.training.ranks import launched  # brings Lightning, which prediction does without
+
+    with reported():
+        ranks = launched()
+        if ranks is None or ranks.num_ranks == 1:
+            return
+        if {"-m", "--multirun"} & set(sys.argv):
+            raise ConfigError("a sweep starts the processes of its runs itself: leave torchrun or srun out")
+    if not ranks.first:
+        sys.argv += ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]
+
+
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn a user's mistake into one line and exit status 1; in a sweep, let the other jobs go on."""
+    """Turn a user's mistake into one line and its exit status; in a sweep, whatever it was, others go on."""
+    hydra = HydraConfig.get()
+    failure = Path(hydra.runtime.output_dir) / FAILURE
+    failure.unlink(missing_ok=True)  # of an earlier sweep in the same folder
+    alone = hydra.mode is not RunMode.MULTIRUN
     try:
         yield
     except PosterGenreError as error:
-        message = f"error: {' '.join(str(error).split())}"
-        if HydraConfig.get().mode is not RunMode.MULTIRUN:
-            raise SystemExit(message) from None
-        Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+        told, status = " ".join(str(error).split()), error.status
+    except Exception as error:
+        if alone:
+            raise
+        traceback.print_exc()
+        told, status = " ".join(f"{type(error).__name__}: {error}".split()), 1
+    else:
+        return
+    Console(stderr=True).print(f"error: {told}", markup=False, highlight=False, soft_wrap=True)
+    if alone:
+        raise SystemExit(status)
+    failure.write_text(told + "\n", encoding="utf-8")
 
 
 class SweepTable(Callback):
-    """Keeps ``sweep.csv`` beside the runs of a sweep, and prints it when the sweep ends."""
+    """Keeps ``sweep.csv`` beside the runs of a sweep, and prints it when the sweep ends, however it does."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """See to it that the table is printed even where a launcher lost a job and gives up."""
+        atexit.register(self._print, config)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Refresh the table after each job, so that a sweep that dies leaves what it learnt."""
@@ -68,10 +121,17 @@ class SweepTable(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the table, best run first, and fail where a run failed."""
+        atexit.unregister(self._print)
+        rows = self._print(config)
+        if failed := sum(row["status"] != "finished" for row in rows):
+            raise SystemExit(f"error: {failed} of {len(rows)} runs failed; what each said is above")
+
+    def _print(self, config: DictConfig) -> list[dict[str, Any]]:
         folder = Path(config.hydra.sweep.dir)
-        rows = write_sweep(folder)
+        rows = write_sweep(folder, ended=True)
         settings = [key for key in dict.fromkeys(key for row in rows for key in row) if not key.startswith("val/")]
-        varied = [key for key in settings if len({row.get(key) for row in rows}) > 1 and key not in ("run", "status")]
+        own = ("run", "status", "error")
+        varied = [key for key in settings if len({row.get(key) for row in rows}) > 1 and key not in own]
         table = Table(
             title=f"{len(rows)} runs", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
         )
@@ -92,30 +152,38 @@ class SweepTable(Callback):
                 highlight=False,
                 soft_wrap=True,
             )
-        if failed := sum(row["status"] == "failed" for row in rows):
-            raise SystemExit(f"error: {failed} of {len(rows)} runs failed; what each said is above")
+        return rows
 
 
-def write_sweep(folder: Path) -> list[dict[str, Any]]:
-    """Write and return the table of a sweep's finished and failed runs, best validation score first.
+def write_sweep(folder: Path, *, ended: bool = False) -> list[dict[str, Any]]:
+    """Write and return the table of a sweep's runs, best validation score first.
 
-    Each row holds ``run``, ``status``, the settings that the sweep gave the run, and its ``val/`` scores.
+    Each row holds ``run``, ``status``, the settings that the sweep gave the run, its ``error`` and its ``val/`` scores.
+
+    Args:
+        folder: Of the sweep.
+        ended: Runs that left neither scores nor an error do not run any more: something killed them.
     """
     rows = []
     runs = [path.parent.parent for path in folder.glob("*/.hydra/overrides.yaml")]
     for run in sorted(runs, key=lambda run: (len(run.name), run.name)):
         scores = run / SCORES
         settings = dict(override.lstrip("+").split("=", 1) for override in _overrides(run) if "=" in override)
-        row: dict[str, Any] = {"run": run.name, "status": "finished" if scores.is_file() else "failed", **settings}
-        if scores.is_file():
+        row: dict[str, Any] = {"run": run.name, "status": "killed" if ended else "running", **settings}
+        if (failure := run / FAILURE).is_file():
+            row |= {"status": "failed", "error": failure.read_text(encoding="utf-8").strip()}
+        elif scores.is_file():
+            row["status"] = "finished"
             row |= {f"val/{name}": value for name, value in json.loads(scores.read_text(encoding="utf-8")).items()}
         rows.append(row)
     rows.sort(key=lambda row: -row.get("val/map", -1.0))
     columns = sorted(dict.fromkeys(key for row in rows for key in row), key=lambda key: key.startswith("val/"))
-    with (folder / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
+    draft = folder / f"sweep.csv.{os.getpid()}"  # launchers let several jobs end at once
+    with draft.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, fieldnames=columns, restval="")
         table.writeheader()
         table.writerows(rows)
+    draft.replace(folder / "sweep.csv")
     return rows
 
 

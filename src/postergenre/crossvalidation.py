@@ -11,12 +11,15 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from postergenre.data.datamodule import PosterData
+from postergenre.data.posters import Posters
 from postergenre.data.splits import NUM_FOLDS
 from postergenre.errors import ConfigError
 from postergenre.evaluation import EvaluateConfig, Scored, scored
 from postergenre.evaluation.run import narrow_table
-from postergenre.metrics import bootstrap_intervals, genre_table, probability_scores
+from postergenre.metrics import genre_table, loss_interval, probability_scores
 from postergenre.training import TrainConfig, train
+from postergenre.training.ranks import launched
 
 SHOWN = (
     ("mAP, headline genres", "map"),
@@ -86,9 +89,12 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
     Raises:
         PosterGenreError: A setting or the posters cannot be used.
     """
+    if launched() is not None:
+        raise ConfigError("cross-validation starts the processes of its folds itself: leave torchrun or srun out")
     console = Console()
     output = Path(config.output_dir)
-    found = [_fold(config, fold, console) for fold in config.folds]
+    posters = _read(config)  # once: a fold only parts them anew
+    found = [_fold(config, fold, console, posters) for fold in config.folds]
     contract = found[0].contract
     raw, logits, targets = (torch.cat([getattr(fold, name) for fold in found]) for name in ("raw", "logits", "targets"))
     headline = contract.headline_mask()
@@ -105,9 +111,9 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
             row[name] = statistics.fmean(float(fold.genres[i][name]) for fold in found)
     _write(config, result, rows, found, output)
     _print(console, result, found, rows)
-    interval = bootstrap_intervals(logits, targets, headline=headline)["bce"]
+    low, high = loss_interval(logits, targets)
     console.print(
-        f"all {len(targets)} answers together: BCE {result.pooled['bce']:.4f} [{interval[0]:.4f}, {interval[1]:.4f}], "
+        f"all {len(targets)} answers together: BCE {result.pooled['bce']:.4f} [{low:.4f}, {high:.4f}], "
         f"ECE {result.pooled['ece_genres_before']:.4f} before calibration, {result.pooled['ece_genres']:.4f} after",
         highlight=False,
         soft_wrap=True,
@@ -120,7 +126,14 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
     return result
 
 
-def _fold(config: CrossvalidateConfig, fold: int, console: Console) -> Scored:
+def _read(config: CrossvalidateConfig) -> Posters:
+    root = Path(config.data.root).expanduser().absolute()  # as checkpoints name it
+    data = PosterData(replace(config.data, root=str(root)), config.preprocess)
+    data.prepare_data()
+    return data.read()
+
+
+def _fold(config: CrossvalidateConfig, fold: int, console: Console, posters: Posters) -> Scored:
     folder = Path(config.output_dir) / f"fold{fold}"
     settings = {name: value for name, value in asdict(config).items() if name not in ("folds", "tta", "output_dir")}
     settings["data"] |= {"fold": fold, "workers": None, "cache": None, "cache_limit": None}
@@ -132,7 +145,7 @@ def _fold(config: CrossvalidateConfig, fold: int, console: Console) -> Scored:
         console.print(f"fold {fold}: trained before", highlight=False)
     else:
         console.print(f"fold {fold}", style="bold", highlight=False)
-        train(_training(config, fold, folder))
+        train(_training(config, fold, folder), posters=posters, pictures=False)
         memory.write_text(told, encoding="utf-8")  # last: an interrupted fold is trained again
     return scored(
         EvaluateConfig(
@@ -140,11 +153,12 @@ def _fold(config: CrossvalidateConfig, fold: int, console: Console) -> Scored:
             split="test",
             tta=config.tta,
             report=False,
-            gpus=config.trainer.gpus,
+            gpus=config.trainer.gpus if config.trainer.gpus in ("auto", "0") else "1",
             num_resamples=100,  # the spread over folds says more
             output_dir=str(folder / "test"),
         ),
         Console(quiet=True),
+        posters=posters,
     )
 
 

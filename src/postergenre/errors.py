@@ -4,6 +4,9 @@
 class PosterGenreError(Exception):
     """A mistake that a sentence can explain: scripts print it on one line, without a traceback."""
 
+    status = 1
+    """What a script then exits with."""
+
 
 class ConfigError(PosterGenreError, ValueError):
     """A setting has a value that cannot work, here or on this machine."""
@@ -17,8 +20,18 @@ class PictureError(DataError):
     """One picture cannot be decoded."""
 
 
+class PartialError(DataError):
+    """Everything was gone through and what could be answered is written, but something could not."""
+
+    status = 3
+
+
 class CacheError(PosterGenreError):
     """Something cannot be kept for the next time; it can still be computed."""
+
+
+class ProcessError(PosterGenreError):
+    """One of several processes died, and the others cannot go on without it."""
 
 
 class CheckpointError(PosterGenreError):

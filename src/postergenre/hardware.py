@@ -31,14 +31,15 @@ class Hardware:
         return f"{name}, {'float32' if self.precision == '32' else f'mixed {self.precision}'}"
 
 
-def choose_hardware(gpus: str | int, precision: str, *, prefix: str = "") -> Hardware:
+def choose_hardware(gpus: str | int, precision: str, *, prefix: str = "", several: bool = False) -> Hardware:
     """Return what to compute on.
 
     Args:
-        gpus: ``auto`` (a CUDA GPU where there is one), ``0`` (the CPU) or ``1``.
+        gpus: ``auto`` (a CUDA GPU where there is one), ``0`` (the CPU) or how many.
         precision: ``auto``, ``32``, ``bf16`` or ``16``. ``auto`` is mixed precision on CUDA (bf16 where the GPU has it,
             else fp16), bf16 on a CPU that multiplies it natively, else float32.
         prefix: What stands before the names of the two settings where the user writes them.
+        several: Whether more than one GPU can be used.
 
     Raises:
         ConfigError: This machine has no such device or arithmetic.
@@ -52,8 +53,8 @@ def choose_hardware(gpus: str | int, precision: str, *, prefix: str = "") -> Har
             f"{prefix}gpus={wanted}, but torch {torch.__version__} finds {found or 'no'} CUDA "
             f"GPU{'s' if found > 1 else ''} here; write {prefix}gpus={found} or {prefix}gpus=auto"
         )
-    if wanted not in ("auto", "0", "1"):
-        raise ConfigError(f"{prefix}gpus={wanted}: several GPUs cannot be used yet; write {prefix}gpus=1")
+    if wanted not in ("auto", "0", "1") and not several:
+        raise ConfigError(f"{prefix}gpus={wanted}: only training uses several GPUs; write {prefix}gpus=1")
     if precision not in PRECISIONS:
         raise ConfigError(f"no {prefix}precision {precision!r}; known: {', '.join(PRECISIONS)}")
     device = torch.device("cpu" if wanted == "0" or not found else "cuda")

@@ -25,11 +25,12 @@ NUM_BINS = 15
 
 
 class GenreScores(Metric):
-    """The scores of a whole split, computed once from all its logits."""
+    """The scores of a whole split, computed once from all its logits, in however many processes they were made."""
 
     full_state_update = False
     logits: list[Tensor]
     targets: list[Tensor]
+    rows: list[Tensor]
     priors: Tensor
     headline: Tensor
 
@@ -43,19 +44,32 @@ class GenreScores(Metric):
         super().__init__()
         self.add_state("logits", default=[], dist_reduce_fx="cat")
         self.add_state("targets", default=[], dist_reduce_fx="cat")
+        self.add_state("rows", default=[], dist_reduce_fx="cat")
         self.register_buffer("priors", priors, persistent=False)
         self.register_buffer("headline", headline, persistent=False)
 
-    def update(self, logits: Tensor, targets: Tensor) -> None:
-        """Add a batch: ``logits (B,G)`` and ``targets (B,G)``."""
+    def update(self, logits: Tensor, targets: Tensor, rows: Tensor) -> None:
+        """Add a batch: ``logits (B,G)``, ``targets (B,G)`` and the place of each poster in the split, ``rows (B,)``."""
         self.logits.append(logits.detach().float())
         self.targets.append(targets.detach().float())
+        self.rows.append(rows)
 
     def gathered(self) -> tuple[Tensor, Tensor]:
-        """Return ``logits (N,G)`` and ``targets (N,G)`` of everything so far."""
-        # After a reduction over ranks the state is one tensor instead of a list.
-        logits, targets = (s if isinstance(s, Tensor) else torch.cat(s) for s in (self.logits, self.targets))
-        return logits, targets
+        """Return ``logits (N,G)`` and ``targets (N,G)`` of the posters so far, each once, in the order of their rows.
+
+        Every process has to call it, and gets the posters of all: so their scores are those of one process, whoever
+        answered which poster, and whatever was answered twice to keep the processes in step.
+        """
+        with self.sync_context(should_sync=not self._is_synced, should_unsync=not self._is_synced):
+            # After a reduction over ranks the state is one tensor instead of a list.
+            logits, targets, rows = (
+                state if isinstance(state, Tensor) else torch.cat(state)
+                for state in (self.logits, self.targets, self.rows)
+            )
+        order = rows.argsort(stable=True)
+        rows = rows[order]
+        order = order[torch.cat([rows.new_ones(1, dtype=torch.bool), rows[1:] != rows[:-1]])]
+        return logits[order], targets[order]
 
     def compute(self) -> dict[str, Tensor]:
         """Return every score by name; see ``score``."""
@@ -233,19 +247,37 @@ def bootstrap_intervals(
     return {name: _interval(_centred(resampled)[1], level) for name, resampled in values.items()}
 
 
+def loss_interval(
+    logits: Tensor, targets: Tensor, *, num_resamples: int = 1000, seed: int = 0, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of ``bce`` alone, as ``bootstrap_intervals`` does, in a tenth of the time."""
+    draws = _draws(len(targets), num_resamples, seed=seed)
+    return _interval(_centred(_resampled_loss(logits, targets, draws))[1], level)
+
+
 def _resampled(
     logits: Tensor, targets: Tensor, *, headline: Tensor, num_resamples: int, seed: int
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Return ``(1+R,)`` values of each headline score: of the posters as they are, then of R resamples."""
-    every = np.ones((1, len(targets)), dtype=np.int64)
-    draws = np.concatenate([every, resamples(len(targets), num_resamples, seed=seed)])
+    draws = _draws(len(targets), num_resamples, seed=seed)
     ap = weighted_average_precision(logits.numpy(), targets.numpy(), draws)  # (1+R, G)
-    losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1).numpy()
     return {
         "map": _row_means(ap[:, headline.numpy()]),
         "map_all": _row_means(ap),
-        "bce": draws @ losses / len(losses),
+        "bce": _resampled_loss(logits, targets, draws),
     }
+
+
+def _draws(num_posters: int, num_resamples: int, *, seed: int) -> npt.NDArray[np.int64]:
+    """Return ``(1+R,N)``: the posters as they are, then R resamples of them."""
+    every = np.ones((1, num_posters), dtype=np.int64)
+    return np.concatenate([every, resamples(num_posters, num_resamples, seed=seed)])
+
+
+def _resampled_loss(logits: Tensor, targets: Tensor, draws: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1).numpy()
+    means: npt.NDArray[np.float64] = draws @ losses / len(losses)
+    return means
 
 
 def _centred(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:

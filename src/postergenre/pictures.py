@@ -92,7 +92,12 @@ def annotate(poster: Image.Image, answers: Sequence[Answer], *, title: str = "",
 
 
 def contact_sheet(
-    cards: Sequence[tuple[Image.Image, Sequence[Answer]]], *, columns: int = 4, poster_height: int = 220
+    cards: Sequence[tuple[Image.Image, Sequence[Answer]]],
+    *,
+    columns: int = 4,
+    poster_height: int = 220,
+    card_width: float = 0.9,
+    note: str = "",
 ) -> Image.Image:
     """Return a grid of cards: each poster over its most telling genres, at most five.
 
@@ -102,7 +107,9 @@ def contact_sheet(
     Args:
         cards: Poster and answers of each card, in reading order.
         columns: Cards per line, fewer when there are fewer cards.
-        poster_height: In pixels; cards are as wide as 0.9 times this.
+        poster_height: In pixels.
+        card_width: As a share of ``poster_height``.
+        note: Written small below the cards, on the right.
 
     Returns:
         An RGB picture.
@@ -117,7 +124,7 @@ def contact_sheet(
     across = max(min(columns, len(cards)), 1)
     down = math.ceil(len(cards) / across)
     gap, pad, row = round(18 * unit), round(13 * unit), round(30 * unit)
-    width = round(198 * unit)
+    width = round(card_width * 220 * unit)
     height = poster_height + (2 * pad + row * max(map(len, chosen)) if any(chosen) else 0)
     foot = round((34 if across > 1 else 56) * unit) if any(chosen) else 0
 
@@ -132,7 +139,10 @@ def contact_sheet(
         _mini_rows(page, answers, (left + pad, top, left + width - pad, top + row * len(answers)), unit)
     if foot:
         answers = [answer for row_of_card in chosen for answer in row_of_card]
-        _legend(page, answers, (gap, page.image.width - gap, page.image.height - foot + round(7 * unit)), 0.85 * unit)
+        right, middle = page.image.width - gap, page.image.height - foot + round(7 * unit)
+        _legend(page, answers, (gap, right, middle), 0.85 * unit)
+        font = _font(0.85 * 14 * unit)
+        page.text((right, middle), _elided(note, font, page.image.width // 2), font, MUTED, anchor="rm")
     return page.image
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -55,6 +56,8 @@ class PosterClassifier(LightningModule):
         self.augment = augment or Augment()
         self.seed = seed
         self.val_scores = GenreScores(priors=torch.tensor(contract.priors), headline=contract.headline_mask())
+        self.answered: tuple[Tensor, Tensor] | None = None
+        """``logits (N,G)`` and ``targets (N,G)`` of the last validation, of all processes, in the order of the rows."""
         self._rng: dict[str, Any] | None = None
 
     @classmethod
@@ -83,7 +86,7 @@ class PosterClassifier(LightningModule):
         images, targets = self._mixed(batch, batch_idx)
         loss: Tensor = self.loss(self(images).float(), targets)
         self.log("train/loss", loss, on_step=True, on_epoch=False)
-        self.log("train/loss_epoch", loss, on_step=False, on_epoch=True, batch_size=len(targets))
+        self.log("train/loss_epoch", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(targets))
         if self.optim.output_l2:
             loss = loss + self.optim.output_l2 * self.network.output.weight.square().sum()
         # Looking at the loss lets a GPU run dry, so there it is looked at now and then, and before anything is saved.
@@ -108,18 +111,18 @@ class PosterClassifier(LightningModule):
             targets,
             mixup=self.augment.mixup,
             cutmix=self.augment.cutmix,
-            seed=[self.seed, self.current_epoch, batch_idx],
+            seed=[self.seed, self.current_epoch, batch_idx, self.global_rank],  # to numpy, a last 0 says nothing
         )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        images, targets, _ = batch
-        self.val_scores.update(self(images), targets)
+        images, targets, rows = batch
+        self.val_scores.update(self(images), targets, rows)
 
     def on_validation_epoch_start(self) -> None:
-        self.val_scores.reset()  # not at the end: callbacks look at what was answered
+        self.val_scores.reset()
 
     def on_validation_epoch_end(self) -> None:
-        logits, targets = self.val_scores.gathered()
+        logits, targets = self.answered = self.val_scores.gathered()
         if not bool(logits.isfinite().all()):  # before a checkpoint is saved
             raise self._diverged("the network answers with numbers that are none")
         if self.trainer.state.fn == "fit":  # scoring a checkpoint must not change what it says
@@ -174,3 +177,10 @@ class PosterClassifier(LightningModule):
             if self._rng["cuda"] is not None and self.device.type == "cuda":
                 torch.cuda.set_rng_state(self._rng["cuda"], self.device)
             self._rng = None
+
+    def on_train_epoch_start(self) -> None:
+        # The state of the first process is in the checkpoint. That of the others follows from seed and epoch, so that
+        # a run resumes as it was with as many processes, and goes on with any other number.
+        if self.global_rank:
+            seeds = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
+            torch.manual_seed(int(seeds.generate_state(1)[0]))

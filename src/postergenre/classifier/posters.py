@@ -5,6 +5,7 @@ from typing import Any
 
 from postergenre.classifier.contract import Contract
 from postergenre.data.datamodule import DataConfig, PosterData
+from postergenre.data.posters import Posters
 from postergenre.errors import CheckpointError, DataError
 
 
@@ -33,15 +34,20 @@ def settings_of_training(contract: Contract, place: Place) -> dict[str, Any]:
     return settings | {name: value for name, value in given.items() if value is not None}
 
 
-def posters_of_training(contract: Contract, place: Place) -> PosterData:
+def posters_of_training(contract: Contract, place: Place, *, posters: Posters | None = None) -> PosterData:
     """Return the posters of training in their splits.
+
+    Args:
+        contract: Of the checkpoint.
+        place: Where they lie now.
+        posters: They, where they were read before.
 
     Raises:
         DataError: They cannot be used any more.
         CheckpointError: They, or their splits, are not those of training.
     """
     settings = settings_of_training(contract, place)
-    data = PosterData(DataConfig(**settings), contract.preprocess)
+    data = PosterData(DataConfig(**settings), contract.preprocess, posters=posters)
     data.prepare_data()
     try:
         data.setup()

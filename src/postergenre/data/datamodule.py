@@ -10,15 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from postergenre.augment import Augment
 from postergenre.data.dataset import Batch, Order, PosterDataset, as_it_is, chances
-from postergenre.data.manifest import SHOWN, SPLITS, Manifest, read_manifest
-from postergenre.data.pixels import DecodedPosters, Source, decoded, identify, pixel_store
-from postergenre.data.scan import scan
-from postergenre.data.splits import NUM_FOLDS, duplicate_groups, original_split, stratified_split
+from postergenre.data.manifest import SPLITS, Manifest
+from postergenre.data.pixels import DecodedPosters, Source, decoded, pixel_store
+from postergenre.data.posters import Posters, read_posters
+from postergenre.data.splits import NUM_FOLDS, original_split, stratified_split
 from postergenre.errors import CacheError, ConfigError, DataError
 from postergenre.genres import Genres
 from postergenre.preprocess import Preprocess
@@ -63,7 +62,8 @@ class DataConfig:
     batch_size: int = 32
     """Posters a step, on each device."""
     workers: int = -1
-    """Processes that decode posters; 0 decodes in the main process, -1 means one per CPU core, at most 8."""
+    """Processes that decode posters; 0 decodes in the main process, -1 means one per CPU core, at most 8. With several
+    GPUs, each has so many, and -1 shares out the cores."""
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -103,24 +103,44 @@ class PosterData(LightningDataModule):
     """Posters in splits. After ``setup`` it knows ``genres``, ``priors``, ``headline`` and ``fingerprint``."""
 
     def __init__(
-        self, config: DataConfig, preprocess: Preprocess, *, augment: Augment | None = None, seed: int = 0
+        self,
+        config: DataConfig,
+        preprocess: Preprocess,
+        *,
+        augment: Augment | None = None,
+        seed: int = 0,
+        posters: Posters | None = None,
     ) -> None:
+        """Prepare to set up.
+
+        Args:
+            config: Which posters, in which splits.
+            preprocess: How a poster becomes pixels.
+            augment: What happens to training posters.
+            seed: Of their order and augmentation.
+            posters: What ``read`` returned before for the same posters, so that another fold need not read them again.
+        """
         super().__init__()
         self.config = config
         self.preprocess = preprocess
         self.augment = augment or Augment()
         self.seed = seed
+        self.posters = posters
+        """All posters, whatever split they are in; after ``setup``."""
         self.manifest: Manifest | None = None
         self.features: Features | None = None
         """What a frozen prefix makes of the posters, to be fed to the rest of the network instead of images."""
         self.first_epoch = 0
         """Where a resumed run goes on: loader workers fetch ahead before Lightning tells a sampler its epoch."""
+        self.rank, self.num_ranks, self.num_local = 0, 1, 1
+        """Which process this is, of how many that share the posters, and how many of them are on this machine."""
         self.pin_memory = False
         """Whether batches lie in memory that a GPU copies from while it computes."""
         self.notes: list[str] = []
         """What was left out and why, a sentence each."""
         self.bad: list[tuple[Path, str]] = []
         """Pictures that do not decode, and why."""
+        self._keeps_pixels = config.cache_limit > 0
 
     def prepare_data(self) -> None:
         """Draw the demo posters, where they are asked for and not there yet."""
@@ -129,48 +149,49 @@ class PosterData(LightningDataModule):
 
             write_demo_set(self._root(), num_posters=self.config.num_demo_posters)
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read and check the CSV, look at every picture once, and split.
+    def read(self) -> Posters:
+        """Return all posters: the CSV read and checked, every picture looked at once.
 
         Raises:
             DataError: The posters cannot be used as they are.
         """
-        if self.manifest is not None:
-            return
         config, root = self.config, self._root()
         if not root.is_dir():
             raise DataError(
                 f"no posters at {root}: put a poster CSV ({config.manifest}) and its pictures there, or point "
                 "data.root=FOLDER at them, or start with data=demo, which draws its own; see 'Posters' in README.md"
             )
-        manifest = read_manifest(root / config.manifest, images=root / config.images, ignore=config.ignore_genres)
-        if manifest.num_repeats:
-            self.notes.append(f"{manifest.num_repeats} rows repeat an earlier row exactly: dropped")
-        looks = scan(manifest.files, cache=Path(config.cache).expanduser())
-        self.bad = [(Path(look.path), look.error) for look in looks if look.error]
-        if self.bad and config.on_bad_image == "error":
-            told = "; ".join(problem for _, problem in self.bad[:SHOWN])
-            raise DataError(
-                f"{len(self.bad)} picture(s) do not decode: {told}{' …' if len(self.bad) > SHOWN else ''}. "
-                "Mend them, or leave them out with data.on_bad_image=skip"
-            )
-        if self.bad:
-            self.notes.append(f"{len(self.bad)} picture(s) do not decode: left out, see bad_images.csv")
+        return read_posters(
+            root / config.manifest,
+            images=root / config.images,
+            ignore=config.ignore_genres,
+            skip_bad=config.on_bad_image == "skip",
+            cache=Path(config.cache).expanduser(),
+        )
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the posters, where that was not done before, and split them.
+
+        Raises:
+            DataError: The posters cannot be used as they are.
+        """
+        if self.manifest is not None:
+            return
+        config = self.config
+        self.posters = posters = self.posters or self.read()
+        manifest, kept, targets = posters.manifest, posters.kept, posters.targets
+        splits = self._split(posters)
+        self.notes += posters.notes
+        self.bad, self.groups = posters.bad, posters.groups
         self.genres: Genres = manifest.genres
-        known = [bool(labels) for labels in manifest.labels]
-        if unknown := known.count(False):
-            self.notes.append(f"{unknown} poster(s) have no genre but {', '.join(config.ignore_genres)}: left out")
-        kept = [i for i, look in enumerate(looks) if known[i] and not look.error]
-        targets = torch.stack([self.genres.encode(labels) for labels in manifest.labels])  # (N, G)
-        splits = self._split(manifest, kept, targets, [look.hash for look in looks])
         self.manifest = manifest
         self.splits = splits
         self.kept = kept
-        self.identity = identify(looks[i] for i in kept)
+        self.identity = posters.identity
         self.rows = {name: [i for i in kept if splits[i] == name] for name in SPLITS}
         needed = ("test",) if config.split == "all" else ("train", "val")
         if empty := [name for name in needed if not self.rows[name]]:
-            raise DataError(f"no poster in split {' and '.join(empty)} of {root / config.manifest}")
+            raise DataError(f"no poster in split {' and '.join(empty)} of {self._root() / config.manifest}")
         self.targets = {name: targets[rows] for name, rows in self.rows.items()}
         counts = targets[kept].sum(dim=0)
         self.headline: list[str] = [
@@ -236,7 +257,11 @@ class PosterData(LightningDataModule):
             chances=chances(dataset.targets, balance=self.config.balance) if train and self.config.balance else None,
             seed=self.seed,
             epoch=self.first_epoch if train else 0,
+            rank=self.rank,
+            num_ranks=self.num_ranks,
         )
+        if not len(order):
+            raise DataError(f"{len(dataset)} poster(s) to {split} on cannot be shared among {self.num_ranks} processes")
         return DataLoader(
             dataset,
             batch_size=self.config.batch_size,
@@ -250,8 +275,10 @@ class PosterData(LightningDataModule):
 
     @property
     def num_workers(self) -> int:
-        """Processes that decode or augment posters."""
-        return self.config.workers if self.config.workers >= 0 else min(os.cpu_count() or 1, 8)
+        """Processes that decode or augment posters for this one."""
+        if self.config.workers >= 0:
+            return self.config.workers
+        return min(max((os.cpu_count() or 1) // self.num_local, 1), 8)
 
     def images(self, *, write: bool = False) -> Source:
         """Return all kept posters as ``uint8 (B,3,H,W)``: decoded before if that was kept, else as they are asked for.
@@ -262,10 +289,11 @@ class PosterData(LightningDataModule):
         assert self.manifest is not None
         files = [self.manifest.files[i] for i in self.kept]
         store = pixel_store(self.identity, len(files), self.preprocess, self.stores)
-        if write and self.config.cache_limit:
+        if write and self._keeps_pixels:
             try:
                 store.write(decoded(files, self.preprocess), limit=self.config.cache_limit)
             except CacheError as problem:
+                self._keeps_pixels = False  # neither try nor tell twice
                 self.notes.append(f"pixels are not kept, posters are decoded in every epoch: {problem}")
         return store if store.open() else DecodedPosters(files, self.preprocess)
 
@@ -279,24 +307,21 @@ class PosterData(LightningDataModule):
         # A set of another size is another set: it gets another folder.
         return root / f"{self.config.num_demo_posters}" if self.config.source == "demo" else root
 
-    def _split(self, manifest: Manifest, kept: list[int], targets: Tensor, hashes: list[str]) -> list[str]:
-        groups = np.full(len(hashes), -1)
-        groups[kept] = duplicate_groups([hashes[i] for i in kept])
-        self.groups: list[int] = groups.tolist()
+    def _split(self, posters: Posters) -> list[str]:
+        manifest, kept = posters.manifest, posters.kept
         match self.config.split:
             case "column":
                 if manifest.splits is None:
                     raise DataError(f"data.split=column, but {self.config.manifest} has no column 'split'")
                 return manifest.splits
             case "all":
-                return ["test"] * len(hashes)
+                return ["test"] * len(manifest.ids)
             case "original":
                 return original_split(manifest.rows)
             case _:
-                sides = stratified_split(
-                    [manifest.ids[i] for i in kept], targets[kept].numpy(), groups[kept], fold=self.config.fold
-                )
-                splits = [""] * len(hashes)
+                ids, groups = [manifest.ids[i] for i in kept], np.array(posters.groups)[kept]
+                sides = stratified_split(ids, posters.targets[kept].numpy(), groups, fold=self.config.fold)
+                splits = [""] * len(manifest.ids)
                 for i, side in zip(kept, sides, strict=True):
                     splits[i] = side
                 return splits

@@ -105,11 +105,24 @@ def chances(targets: Tensor, *, balance: float) -> Tensor:
 class Order(Sampler[Draw]):
     """The rows of an epoch: each once, shuffled by (seed, epoch) or in order, or as many drawn by ``chances``.
 
+    Of W processes, number r takes the places r, r + W, r + 2W … of that one order, so that their batches of B are
+    together what one process would take in a batch of W * B. All get as many. To train, the last few rows that do not
+    divide by W are left out, others in each epoch; in order, the first rows come again at the end, to be told by their
+    numbers.
+
     Lightning calls ``set_epoch``.
     """
 
     def __init__(
-        self, num_rows: int, *, shuffle: bool, chances: Tensor | None = None, seed: int = 0, epoch: int = 0
+        self,
+        num_rows: int,
+        *,
+        shuffle: bool,
+        chances: Tensor | None = None,
+        seed: int = 0,
+        epoch: int = 0,
+        rank: int = 0,
+        num_ranks: int = 1,
     ) -> None:
         assert shuffle or chances is None
         self.num_rows = num_rows
@@ -117,9 +130,11 @@ class Order(Sampler[Draw]):
         self.chances = chances
         self.seed = seed
         self.epoch = epoch
+        self.rank = rank
+        self.num_ranks = num_ranks
 
     def __len__(self) -> int:
-        return self.num_rows
+        return self.num_rows // self.num_ranks if self.shuffle else -(-self.num_rows // self.num_ranks)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next pass be that of ``epoch``."""
@@ -132,4 +147,5 @@ class Order(Sampler[Draw]):
             rows = random.choice(self.num_rows, size=self.num_rows, p=self.chances.numpy()).tolist()
         elif self.shuffle:
             rows = random.permutation(self.num_rows).tolist()
-        return (Draw(self.epoch, row) for row in rows)
+        places = range(self.rank, len(self) * self.num_ranks, self.num_ranks)
+        return (Draw(self.epoch, rows[place % self.num_rows]) for place in places)

@@ -12,6 +12,7 @@ from postergenre.classifier.contract import Contract
 from postergenre.classifier.module import PosterClassifier
 from postergenre.classifier.posters import Place, posters_of_training, settings_of_training
 from postergenre.data.datamodule import DataConfig, PosterData
+from postergenre.data.posters import Posters
 from postergenre.errors import CheckpointError, ConfigError, DataError
 from postergenre.evaluation.config import EvaluateConfig
 from postergenre.features import keep_features
@@ -40,15 +41,20 @@ class Answers:
     """Whether these posters chose the checkpoint and its thresholds."""
 
 
-def answer(checkpoints: Sequence[Path], config: EvaluateConfig) -> Answers:
+def answer(checkpoints: Sequence[Path], config: EvaluateConfig, *, posters: Posters | None = None) -> Answers:
     """Return what ``checkpoints`` answer together on the split that ``config`` asks for.
 
     The calibrated logits of several are averaged, and so are their thresholds.
 
+    Args:
+        checkpoints: One, or several that answer together.
+        config: What to score.
+        posters: The posters of training, where they were read before.
+
     Raises:
         PosterGenreError: A checkpoint or its posters cannot be used, or the posters are not those of training.
     """
-    members = [_answer(checkpoint, config) for checkpoint in checkpoints]
+    members = [_answer(checkpoint, config, posters) for checkpoint in checkpoints]
     first = members[0]
     if len(members) == 1:
         return first
@@ -70,12 +76,16 @@ def answer(checkpoints: Sequence[Path], config: EvaluateConfig) -> Answers:
     )
 
 
-def _answer(checkpoint: Path, config: EvaluateConfig) -> Answers:
+def _answer(checkpoint: Path, config: EvaluateConfig, posters: Posters | None) -> Answers:
     classifier = PosterClassifier.from_checkpoint(str(checkpoint))
     contract = classifier.contract
     hardware = _hardware(config, contract)
     elsewhere = config.split == "all"
-    data = _posters_elsewhere(contract, config.data) if elsewhere else posters_of_training(contract, config.data)
+    data = (
+        _posters_elsewhere(contract, config.data)
+        if elsewhere
+        else posters_of_training(contract, config.data, posters=posters)
+    )
     split = "test" if elsewhere else _split(data, config.split)
     notes = list(data.notes)
     if split == "val" and config.split == "auto":

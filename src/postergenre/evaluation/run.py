@@ -14,6 +14,7 @@ from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
 from postergenre.classifier.contract import find_checkpoints
+from postergenre.data.posters import Posters
 from postergenre.errors import CheckpointError
 from postergenre.evaluation.answers import Answers, answer
 from postergenre.evaluation.config import EvaluateConfig
@@ -55,17 +56,22 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     return scored(config, Console()).scores
 
 
-def scored(config: EvaluateConfig, console: Console) -> Scored:
+def scored(config: EvaluateConfig, console: Console, *, posters: Posters | None = None) -> Scored:
     """Return everything that scoring a checkpoint finds.
 
     Writes ``metrics.json``, ``per_genre.csv``, ``predictions.csv``, ``report.html`` and ``MODEL_CARD.md``; TensorBoard
     gets the scores as ``<split>/<name>``, at the step of the checkpoint.
 
+    Args:
+        config: What to score.
+        console: Where to print.
+        posters: The posters the checkpoint was trained beside, where they were read before.
+
     Raises:
         PosterGenreError: A checkpoint or its posters cannot be used, or the posters are not those of training.
     """
     checkpoints = find_checkpoints(config.checkpoint)
-    answers = answer(checkpoints, config)
+    answers = answer(checkpoints, config, posters=posters)
     against = _against(config, answers) if config.against else {}
     found = _scored(checkpoints, answers, config)
     output = Path(config.output_dir)

@@ -1,7 +1,7 @@
 """Something trained that answers: in a script, in a server, in your own program."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,13 +15,14 @@ from torch import Tensor
 from postergenre.classifier.contract import Contract, find_checkpoints
 from postergenre.errors import PictureError
 from postergenre.hardware import Hardware, choose_hardware
+from postergenre.inference import web
 from postergenre.inference.members import Member, load_member
 from postergenre.preprocess import Preprocess
 from postergenre.views import check_views
 
 T = TypeVar("T")
 Poster = str | Path | bytes | Image.Image
-"""A picture file's path, its content, or a PIL image of any mode."""
+"""A picture file's path, its http(s) address (text), its content, or a PIL image of any mode."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -29,13 +30,13 @@ class Prediction:
     """The answer for one poster, or why there is none."""
 
     probabilities: dict[str, float] = field(default_factory=dict)
-    """Calibrated probability of each genre, in the checkpoint's order; empty where the picture does not decode."""
+    """Calibrated probability of each genre, in the checkpoint's order; empty where there is an error."""
     genres: list[str] = field(default_factory=list)
     """The poster's genres, most probable first: those that reach their thresholds, or the one that comes nearest."""
     path: Path | None = None
-    """Where the poster was read, if from a file."""
+    """Where the poster was read, if from a file; None for an address, content or a PIL image."""
     error: str = ""
-    """Why the picture does not decode, as a sentence."""
+    """Why there is no answer, as a sentence: the picture is missing, does not decode, cannot be downloaded."""
 
     def top(self, count: int = 3) -> list[tuple[str, float]]:
         """Return the ``count`` most probable genres with their probabilities, best first; ties in vocabulary order."""
@@ -102,15 +103,18 @@ class Predictor:
         ]
         return torch.stack(logits).mean(dim=0).sigmoid()
 
-    def pixels(self, poster: Poster) -> list[Tensor]:
-        """Return ``uint8 (3,H,W)`` of a poster, by each of ``preprocesses``.
+    def pixels(self, poster: Poster, *, fetch: Callable[[str], bytes] = web.fetch) -> list[Tensor]:
+        """Return ``uint8 (3,H,W)`` of a poster, by each of ``preprocesses``; ``fetch`` gets what lies at an address.
 
         Raises:
-            PictureError: The file is missing, is no picture, is cut short, or is too large to be a poster.
+            PictureError: The poster is missing, is no picture, is cut short, or is too large to be a poster.
         """
+        if not poster:
+            raise PictureError("no poster is named here" if isinstance(poster, str) else "the picture is empty")
         if isinstance(poster, Image.Image):
             return [preprocess(poster) for preprocess in self.preprocesses]
-        return [preprocess.read(poster) for preprocess in self.preprocesses]
+        source = fetch(poster) if isinstance(poster, str) and web.is_address(poster) else poster
+        return [preprocess.read(source) for preprocess in self.preprocesses]
 
     def answer(self, probabilities: Sequence[float], *, path: Path | None = None) -> Prediction:
         """Return what ``(G,)`` probabilities say about a poster."""
@@ -124,32 +128,48 @@ class Predictor:
         """Return the genres of one poster.
 
         Raises:
-            PictureError: The file is missing, is no picture, is cut short, or is too large to be a poster.
+            PictureError: The poster is missing, is no picture, is cut short, or is too large to be a poster.
         """
+        _check(poster)
         images = [image[None] for image in self.pixels(poster)]
-        path = Path(poster) if isinstance(poster, str | Path) else None
-        return self.answer(self.probabilities(*images)[0].tolist(), path=path)
+        return self.answer(self.probabilities(*images)[0].tolist(), path=_path(poster))
 
-    def predict_many(self, posters: Iterable[Poster], *, batch_size: int = 32) -> Iterator[Prediction]:
-        """Yield the answer for each poster, in order; one that does not decode is told and passed over."""
-        with ThreadPoolExecutor() as pool:  # decoders work outside the interpreter lock
-            for batch, read in _one_ahead(
-                (batch, [pool.submit(self._read, poster) for poster in batch])
+    def predict_many(
+        self, posters: Iterable[Poster], *, batch_size: int = 32, fetch: Callable[[str], bytes] = web.fetch
+    ) -> Iterator[Prediction]:
+        """Yield the answer for each poster, in order; for one that cannot be read, it says why.
+
+        Two batches are in memory at any time, however many posters there are.
+
+        Args:
+            posters: Any number.
+            batch_size: Posters the network takes at once.
+            fetch: Gets what lies at an http(s) address, on several threads; raises ``PictureError``.
+        """
+        if isinstance(posters, str | Path | bytes | Image.Image):
+            raise TypeError("predict_many takes several posters; predict takes one")
+
+        def read(poster: Poster) -> tuple[list[Tensor] | None, str]:
+            try:
+                return self.pixels(poster, fetch=fetch), ""
+            except PictureError as error:
+                return None, str(error)
+
+        pool = ThreadPoolExecutor()  # decoders work outside the interpreter lock
+        try:
+            for batch, reading in _one_ahead(
+                (batch, [pool.submit(read, _check(poster)) for poster in batch])
                 for batch in _batches(posters, batch_size)
             ):
-                decoded = [future.result() for future in read]
+                decoded = [future.result() for future in reading]
                 images = [image for image, _ in decoded if image is not None]
                 stacks = (torch.stack(stack) for stack in zip(*images, strict=True))
                 answers = iter(self.probabilities(*stacks).tolist() if images else ())
                 for poster, (image, error) in zip(batch, decoded, strict=True):
-                    path = Path(poster) if isinstance(poster, str | Path) else None
+                    path = _path(poster)
                     yield Prediction(path=path, error=error) if image is None else self.answer(next(answers), path=path)
-
-    def _read(self, poster: Poster) -> tuple[list[Tensor] | None, str]:
-        try:
-            return self.pixels(poster), ""
-        except PictureError as error:
-            return None, str(error)
+        finally:
+            pool.shutdown(cancel_futures=True)  # who wants no more answers does not wait for downloads
 
 
 def load(
@@ -191,3 +211,13 @@ def _one_ahead(items: Iterator[T]) -> Iterator[T]:
         waiting.append(item)
         yield waiting.popleft()
     yield from waiting
+
+
+def _check(poster: Poster) -> Poster:
+    if not isinstance(poster, str | Path | bytes | Image.Image):
+        raise TypeError(f"a poster is a path, an address, bytes or a PIL image, not {type(poster).__name__}")
+    return poster
+
+
+def _path(poster: Poster) -> Path | None:
+    return Path(poster) if isinstance(poster, str | Path) and not web.is_address(poster) else None

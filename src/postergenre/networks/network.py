@@ -97,10 +97,18 @@ class PosterNetwork(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Return the pooled features ``(B,C)`` of ``uint8 (B,3,H,W)`` images."""
+        return self.pooled(self.maps(images))
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Return what is pooled of ``uint8 (B,3,H,W)`` images: the last maps ``(B,C,h,w)``, or those of every stage."""
         maps = [self.normalize(images)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
-        features: Tensor = self.pool(maps[1:] if self.pools_every_stage else maps[-1])
+        return maps[1:] if self.pools_every_stage else maps[-1:]
+
+    def pooled(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return the features ``(B,C)`` of what ``maps`` returned."""
+        features: Tensor = self.pool(maps if self.pools_every_stage else maps[0])
         return features
 
     @property

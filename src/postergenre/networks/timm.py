@@ -24,26 +24,53 @@ class TimmFeatures(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.model.forward_head(self.model.forward_features(images), pre_logits=True)
+        return self.pooled(self.maps(images))
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Return what is pooled: maps ``(B,C,h,w)`` or ``(B,h,w,C)``, or tokens ``(B,N,C)``, as the model has it."""
+        return [self.model.forward_features(images)]
+
+    def pooled(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return the features ``(B,C)`` of what ``maps`` returned."""
+        features: Tensor = self.model.forward_head(maps[0], pre_logits=True)
         return features
 
 
 class TimmStatistics(TimmFeatures):
     """``(B,3,H,W)`` to the statistics ``(B,C)`` of the maps of every level that timm tells; see ``Statistics``."""
 
-    def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = Statistics()(self.model.forward_intermediates(images, intermediates_only=True))
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Return the maps ``(B,C,h,w)`` of every level."""
+        maps: list[Tensor] = self.model.forward_intermediates(images, intermediates_only=True)
+        return maps
+
+    def pooled(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return the features ``(B,C)`` of what ``maps`` returned."""
+        features: Tensor = Statistics()(maps)
         return features
 
 
 class TimmNetwork(PosterNetwork):
     """A timm model; its stages are the groups timm itself names for learning rates by depth."""
 
-    def stage_parameters(self) -> dict[str, list[nn.Parameter]]:
-        """Return the parameters of ``stage0``, ``stage1``, … in timm's coarse grouping."""
+    @property
+    def backbone(self) -> TimmFeatures:
+        """The timm model with its pool."""
         (features,) = self.stages
         assert isinstance(features, TimmFeatures)
-        model = features.model
+        return features
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Return what the model itself pools; see ``TimmFeatures`` and ``TimmStatistics``."""
+        return self.backbone.maps(self.normalize(images))
+
+    def pooled(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return the features ``(B,C)`` of what ``maps`` returned."""
+        return self.backbone.pooled(maps)
+
+    def stage_parameters(self) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters of ``stage0``, ``stage1``, … in timm's coarse grouping."""
+        model = self.backbone.model
         group_of = group_parameters(model, model.group_matcher(coarse=True), reverse=True)
         stages: dict[str, list[nn.Parameter]] = {}
         for group in sorted(set(group_of.values())):

@@ -3,6 +3,7 @@
 import math
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
+from torch import distributed
+from torch.nn.modules.batchnorm import _BatchNorm
 from typing_extensions import override
 
 from postergenre.classifier.module import PosterClassifier
@@ -41,8 +45,7 @@ class Best(ModelCheckpoint):
             assert self.dirpath is not None
             best = Path(self.dirpath) / before.name
             if best != before:
-                best.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(before, best)
+                _copy(before, best)
             score = state_dict["best_model_score"]
             moved = {
                 "dirpath": self.dirpath,
@@ -52,6 +55,12 @@ class Best(ModelCheckpoint):
                 "kth_value": score,
             }
             super().load_state_dict(state_dict | moved)
+
+
+@rank_zero_only
+def _copy(file: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, to)
 
 
 class Patience(EarlyStopping):
@@ -70,11 +79,13 @@ class Pace:
 
     def __init__(self) -> None:
         self.last_yes = -math.inf
+        self.seconds = PACE
+        """Between one yes and the next."""
 
     def due(self, trainer: Trainer) -> bool:
         """Return whether it is time again; epochs of a second need not all be written down."""
         ending = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        if not ending and time.monotonic() - self.last_yes < PACE:
+        if not ending and time.monotonic() - self.last_yes < self.seconds:
             return False
         self.last_yes = time.monotonic()
         return True
@@ -89,12 +100,58 @@ class Last(ModelCheckpoint):
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.pace.due(trainer):
+        if trainer.strategy.broadcast(self.pace.due(trainer)):  # one clock for all
             super().on_train_epoch_end(trainer, pl_module)
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The last checkpoint of the run that goes on here stays where it is."""
+
+
+class EachEpoch(Callback):
+    """Tells somebody outside the ``val/map`` of each epoch, and stops training where the answer is yes."""
+
+    def __init__(self, on_epoch: Callable[[int, float], bool]) -> None:
+        self.on_epoch = on_epoch
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.on_epoch(trainer.current_epoch, float(trainer.callback_metrics["val/map"])):
+            trainer.should_stop = True
+
+
+class CommonStatistics(Callback):
+    """Gives every process the mean of the running statistics that each one's batch norms gathered from its own posters.
+
+    DistributedDataParallel would keep those of the first process and forget what the others saw.
+    """
+
+    def __init__(self) -> None:
+        self.norms: list[_BatchNorm] = []
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.norms = [  # those that learn, which frozen ones do not
+            module for module in pl_module.modules() if isinstance(module, _BatchNorm) and module.training
+        ]
+
+    @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._share()
+
+    @override
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._share()  # by now the averaged weights may have taken the places of the others
+
+    def _share(self) -> None:
+        statistics = [s for norm in self.norms for s in (norm.running_mean, norm.running_var) if s is not None]
+        if not statistics:
+            return
+        mean = torch.cat(statistics)
+        distributed.all_reduce(mean)
+        mean /= distributed.get_world_size()
+        for own, common in zip(statistics, torch.split(mean, [len(s) for s in statistics]), strict=True):
+            own.copy_(common)
 
 
 class EpochLine(Callback):
@@ -132,10 +189,11 @@ class Pictures(Callback):
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         logger = next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
-        if logger is None or not self.pace.due(trainer):
+        if logger is None or not trainer.is_global_zero or not self.pace.due(trainer):
             return
         assert isinstance(pl_module, PosterClassifier)
-        logits, targets = pl_module.val_scores.gathered()
+        assert pl_module.answered is not None
+        logits, targets = pl_module.answered
         probabilities = pl_module.contract.calibrate(logits).sigmoid().cpu()  # (N, G)
         targets = targets.cpu()
         writer, step = logger.experiment, trainer.global_step

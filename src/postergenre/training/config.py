@@ -10,13 +10,22 @@ from postergenre.losses import LossConfig
 from postergenre.networks import ModelConfig
 from postergenre.preprocess import Preprocess
 
+STRATEGIES = ("auto", "ddp", "fsdp")
+
 
 @dataclass(kw_only=True, slots=True)
 class TrainerConfig:
     """How long, and on what."""
 
     gpus: str = "auto"
-    """``auto`` (a CUDA GPU where there is one), ``0`` (the CPU) or ``1``."""
+    """``auto`` (a CUDA GPU where there is one), ``0`` (the CPU), or how many of this machine's; under torchrun or srun,
+    ``auto`` is as many as processes were started here."""
+    processes: str = "auto"
+    """On a CPU, how many processes train together; ``auto`` is one, or as many as torchrun or srun started here."""
+    num_nodes: int = 1
+    """Machines that train together, each with as many GPUs or processes; torchrun or srun starts them."""
+    strategy: str = "auto"
+    """With several GPUs or processes: ``ddp`` (``auto``; each holds all weights) or ``fsdp`` (each holds its share)."""
     precision: str = "auto"
     """``auto``, ``32``, ``bf16`` or ``16``; see ``hardware.choose_hardware``."""
     max_epochs: int = 20
@@ -37,8 +46,13 @@ class TrainerConfig:
     """Refuse operations that give other results when repeated."""
 
     def __post_init__(self) -> None:
+        if self.strategy not in STRATEGIES:
+            raise ConfigError(f"no trainer.strategy {self.strategy!r}; known: {', '.join(STRATEGIES)}")
+        if self.processes != "auto" and not (self.processes.isdecimal() and int(self.processes)):
+            raise ConfigError(f"trainer.processes takes auto or a number from 1, not {self.processes!r}")
         for name, least in (
             ("max_epochs", 1),
+            ("num_nodes", 1),
             ("patience", 0),
             ("accumulate_grad_batches", 1),
             ("limit_train_batches", 0),
@@ -77,6 +91,14 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.data.split == "all":
             raise ConfigError("data.split=all leaves nothing to train on: it is for scoring what was trained elsewhere")
+        if self.trainer.strategy == "fsdp":
+            for name, given in (
+                ("optim.ema", self.optim.ema),
+                ("optim.output_l2", self.optim.output_l2),
+                ("trainer.compile", self.trainer.compile),
+            ):
+                if given:
+                    raise ConfigError(f"{name} needs the weights whole: leave it out, or write trainer.strategy=ddp")
         if self.head_epochs < 0:
             raise ConfigError(f"head_epochs must be 0 (no head first) or more, not {self.head_epochs}")
         if self.head_epochs and self.start:

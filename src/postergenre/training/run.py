@@ -6,9 +6,10 @@ import platform
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,26 @@ from typing import Any
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy, Strategy
 from rich.console import Console
 
 from postergenre.augment import Augment
 from postergenre.classifier.contract import Contract, load_network, read_checkpoint
 from postergenre.classifier.module import PosterClassifier
 from postergenre.data.datamodule import PosterData
-from postergenre.errors import CheckpointError
+from postergenre.data.posters import Posters
+from postergenre.errors import CheckpointError, ConfigError
 from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.losses import build_loss
 from postergenre.networks import build_network
-from postergenre.training.callbacks import Best, EpochLine, Last, Patience, Pictures
+from postergenre.training.callbacks import Best, CommonStatistics, EachEpoch, EpochLine, Last, Patience, Pictures
+from postergenre.training.checkpoints import WholeFiles
 from postergenre.training.config import TrainConfig, TrainerConfig
+from postergenre.training.fsdp import Sharded, ShardedClassifier
+from postergenre.training.insight import HeatMaps, Projector
+from postergenre.training.launch import together
+from postergenre.training.ranks import ALONE, Ranks, joined, launched, num_processes
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -47,25 +55,77 @@ class Trained:
     """The checkpoint of the last epoch."""
 
 
-def train(config: TrainConfig) -> Trained:
+def train(
+    config: TrainConfig,
+    *,
+    posters: Posters | None = None,
+    console: Console | None = None,
+    on_epoch: Callable[[int, float], bool] | None = None,
+    pictures: bool = True,
+) -> Trained:
     """Train as ``config`` says and return the best validation score and its checkpoint.
+
+    Args:
+        config: What to do.
+        posters: The posters of ``config.data``, where they were read before.
+        console: Where to say what happens; the terminal where nothing is said.
+        on_epoch: Is told each epoch, from 0, and its ``val/map``, and returns whether to stop there. Epochs of the head
+            alone (``head_epochs``) are not told.
+        pictures: Draw for TensorBoard: posters, curves, heat maps, the embedding projector.
 
     Raises:
         PosterGenreError: A setting, the posters or the checkpoint to resume cannot be used.
     """
-    console = Console()
+    hardware, ranks = _hardware(config), launched()
+    number = num_processes(config.trainer, hardware, ranks)
+    alone = ranks is None or ranks.num_ranks == 1
+    if on_epoch and not (alone and number == 1):
+        raise ConfigError("a sweep trains each trial in one process: start its command several times instead")
+    if ranks is None or alone:
+        if number > 1:
+            return together(partial(_train_one_of, pictures=pictures), config, num_ranks=number)
+        return _train(config, hardware, ALONE, posters=posters, console=console, on_epoch=on_epoch, pictures=pictures)
+    with joined(ranks, hardware) as (ranks, hardware):
+        return _train(config, hardware, ranks, pictures=pictures)
+
+
+def _train_one_of(config: TrainConfig, ranks: Ranks, *, pictures: bool) -> Trained:
+    """Train as one of the processes that ``together`` started."""
+    with joined(ranks, _hardware(config)) as (ranks, hardware):
+        return _train(config, hardware, ranks, pictures=pictures)
+
+
+def _hardware(config: TrainConfig) -> Hardware:
+    return choose_hardware(config.trainer.gpus, config.trainer.precision, prefix="trainer.", several=True)
+
+
+def _train(
+    config: TrainConfig,
+    hardware: Hardware,
+    ranks: Ranks,
+    *,
+    posters: Posters | None = None,
+    console: Console | None = None,
+    on_epoch: Callable[[int, float], bool] | None = None,
+    pictures: bool,
+) -> Trained:
+    """Train, alone or with others; only the first process speaks and writes."""
+    console = console or Console(quiet=not ranks.first)
+    config = replace(config, output_dir=ranks.agreed(str(Path(config.output_dir).absolute())))
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
-    hardware = choose_hardware(config.trainer.gpus, config.trainer.precision, prefix="trainer.")
     seed_everything(config.seed, verbose=False)
-    data = PosterData(config.data, config.preprocess, augment=config.augment, seed=config.seed)
+    data = PosterData(config.data, config.preprocess, augment=config.augment, seed=config.seed, posters=posters)
     data.pin_memory = hardware.device.type == "cuda"
-    data.prepare_data()
-    data.setup()
-    data.write_tables(output)
+    data.rank, data.num_ranks, data.num_local = ranks.rank, ranks.num_ranks, ranks.num_local
+    with ranks.one_goes_ahead():
+        data.prepare_data()
+        data.setup()
+    if ranks.first:
+        data.write_tables(output)
     classifier = _classifier(config, data, hardware)
     if config.head_epochs and not config.resume:
-        _start_from(_head_first(config, console), classifier)
+        _start_from(_head_first(config, hardware, ranks, data.posters, console), classifier)
     elif config.start:
         _start_from(config.start, classifier)
     if config.resume:
@@ -75,35 +135,45 @@ def train(config: TrainConfig) -> Trained:
         _check_resumable(config.resume, before, classifier.contract)
         data.first_epoch = int(checkpoint["epoch"]) + 1
         classifier.load_state_dict(checkpoint["state_dict"])  # Lightning does so too, but features come first
-    if not keep_features(classifier.network, data, hardware):
-        data.images(write=True)
+    with ranks.one_goes_ahead():
+        if not keep_features(classifier.network, data, hardware):
+            data.images(write=True)
     if config.trainer.compile:
         classifier.network.compile()  # in place: the names of the weights stay
     classifier.network.train()  # Lightning keeps the modes it finds: frozen layers in evaluation mode, the rest not
     for note in data.notes:
         console.print(f"note: {note}", highlight=False)
-    console.print(_summary(config, data, classifier, hardware), highlight=False)
+    console.print(_summary(config, data, classifier, hardware, ranks), highlight=False, soft_wrap=True)
     best, last = Best(output / "checkpoints", resume=config.resume), Last(output / "checkpoints")
-    if (metrics := output / "metrics.csv").exists():  # a run that goes on in its own folder
+    if ranks.first and (metrics := output / "metrics.csv").exists():  # a run that goes on in its own folder
         metrics.rename(output / f"metrics_until_epoch_{data.first_epoch}.csv")
     with quiet_lightning():
-        callbacks: list[Callback] = [best, last, Pictures(data)]
+        callbacks: list[Callback] = [best, last]
+        if pictures:
+            callbacks.append(Pictures(data))
+            if ranks.num_ranks == 1:  # they run posters through the network, which here is shared
+                callbacks += [HeatMaps(data, console), Projector(data)]
         if config.optim.ema:
             callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
-        trainer = build_trainer(config.trainer, hardware, output, callbacks, console)
+        if on_epoch:
+            callbacks.append(EachEpoch(on_epoch))
+        if ranks.num_ranks > 1:
+            callbacks.append(CommonStatistics())
+        trainer = build_trainer(config.trainer, hardware, output, callbacks, console, ranks)
         trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
     if not best.best_model_path:
         raise CheckpointError(f"nothing was left to train after {config.resume}; raise trainer.max_epochs")
-    _, contract = read_checkpoint(best.best_model_path)
-    scores: dict[str, float] = contract.provenance["val"]
-    (output / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    provenance = ranks.agreed(read_checkpoint(best.best_model_path)[1].provenance if ranks.first else {})
+    scores: dict[str, float] = provenance["val"]
+    if ranks.first:
+        (output / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(_flat(asdict(config)), {f"best/{name}": value for name, value in scores.items()})
         logger.finalize("success")
     console.print(
         f"best val map {scores['map']:.4f} (prior {scores['map_prior']:.4f}) in epoch "
-        f"{contract.provenance['epoch'] + 1}: {best.best_model_path}",
+        f"{provenance['epoch'] + 1}: {best.best_model_path}",
         highlight=False,
         soft_wrap=True,
     )
@@ -116,7 +186,12 @@ def train(config: TrainConfig) -> Trained:
 
 
 def build_trainer(
-    config: TrainerConfig, hardware: Hardware, output: Path, callbacks: list[Callback], console: Console
+    config: TrainerConfig,
+    hardware: Hardware,
+    output: Path,
+    callbacks: list[Callback],
+    console: Console,
+    ranks: Ranks = ALONE,
 ) -> Trainer:
     """Return Lightning's Trainer: ``gpus`` becomes its accelerator and devices, ``precision`` its mixed precision."""
     callbacks = [*callbacks, LearningRateMonitor(logging_interval="step")]
@@ -125,7 +200,11 @@ def build_trainer(
     callbacks.append(RichProgressBar() if console.is_terminal else EpochLine(console))
     return Trainer(
         accelerator=hardware.device.type if hardware.device.type == "cpu" else "gpu",
-        devices=1,
+        devices=ranks.num_local,
+        num_nodes=ranks.num_nodes,
+        strategy=_strategy(config, ranks),
+        plugins=_plugins(config, ranks),
+        use_distributed_sampler=False,  # our own knows the ranks
         precision=LIGHTNING_PRECISION[hardware.precision],  # type: ignore[arg-type]
         max_epochs=config.max_epochs,
         gradient_clip_val=config.gradient_clip_val or None,
@@ -146,6 +225,21 @@ def build_trainer(
     )
 
 
+def _plugins(config: TrainerConfig, ranks: Ranks) -> list[Any]:
+    plugins: list[Any] = [] if ranks.environment is None else [ranks.environment]
+    if config.strategy != "fsdp":  # which gathers and writes its checkpoints itself
+        plugins.append(WholeFiles())
+    return plugins
+
+
+def _strategy(config: TrainerConfig, ranks: Ranks) -> Strategy | str:
+    if ranks.num_ranks == 1:
+        return "auto"
+    if config.strategy == "fsdp":
+        return Sharded(ranks.num_ranks)
+    return DDPStrategy(broadcast_buffers=False)  # ``CommonStatistics`` does better
+
+
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Lightning without its adverts, and without advice that does not apply here."""
@@ -159,6 +253,10 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")
         # Lightning 2.6 with torch 2.14; no call of ours.
         warnings.filterwarnings("ignore", ".*LeafSpec.*")
+        # Every process has scored the answers of all.
+        warnings.filterwarnings("ignore", ".*when logging on epoch level in distributed setting.*")
+        # The name of its successor is not known to torch 2.11.
+        warnings.filterwarnings("ignore", ".*`broadcast_buffers` is deprecated.*")
         # The output folder already holds what Hydra wrote.
         warnings.filterwarnings("ignore", ".*exists and is not empty.*")
         yield
@@ -191,7 +289,8 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
         },
     )
     targets = data.targets["train"]
-    classifier = PosterClassifier(
+    kind = ShardedClassifier if config.trainer.strategy == "fsdp" else PosterClassifier
+    classifier = kind(
         network,
         contract,
         optim=config.optim,
@@ -204,10 +303,12 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware) -> Po
     return classifier
 
 
-def _head_first(config: TrainConfig, console: Console) -> Path:
+def _head_first(
+    config: TrainConfig, hardware: Hardware, ranks: Ranks, posters: Posters | None, console: Console
+) -> Path:
     """Train the head alone and return its best checkpoint."""
     console.print(f"the head first, {config.head_epochs} epochs", highlight=False)
-    trained = train(
+    trained = _train(
         replace(
             config,
             head_epochs=0,
@@ -216,7 +317,12 @@ def _head_first(config: TrainConfig, console: Console) -> Path:
             optim=replace(config.optim, schedule="cosine", warmup=0.0, ema=0.0),
             trainer=replace(config.trainer, max_epochs=config.head_epochs, patience=0, compile=False),
             output_dir=str(Path(config.output_dir) / "head"),
-        )
+        ),
+        hardware,
+        ranks,
+        posters=posters,
+        console=console,
+        pictures=False,
     )
     console.print("now the rest", highlight=False)
     return trained.best
@@ -261,7 +367,9 @@ def _check_resumable(path: str, before: Contract, contract: Contract) -> None:
             raise CheckpointError(f"cannot resume {path}: its {what} ({old}) is not that of this run ({new})")
 
 
-def _summary(config: TrainConfig, data: PosterData, classifier: PosterClassifier, hardware: Hardware) -> str:
+def _summary(
+    config: TrainConfig, data: PosterData, classifier: PosterClassifier, hardware: Hardware, ranks: Ranks
+) -> str:
     sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.rows.items() if rows)
     parameters = list(classifier.network.parameters())
     trained = sum(p.numel() for p in parameters if p.requires_grad) / 1e6
@@ -269,6 +377,7 @@ def _summary(config: TrainConfig, data: PosterData, classifier: PosterClassifier
         f"{len(data.genres)} genres ({len(data.headline)} in map); posters: {sizes}\n"
         f"{config.model.name} {config.preprocess.height} x {config.preprocess.width}, "
         f"{trained:.2f} of {sum(p.numel() for p in parameters) / 1e6:.2f} million parameters train; {hardware}"
+        f"{f', {ranks}' if ranks.num_ranks > 1 else ''}"
     )
 
 

@@ -1,0 +1,122 @@
+"""Which posters are meant: files, folders, globs, addresses, and what a CSV names."""
+
+import csv
+import glob
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from postergenre.errors import ConfigError, DataError
+from postergenre.inference.web import SCHEMES, is_address, scheme
+
+TAKES = (
+    "posters takes a picture, a folder, a quoted glob such as 'posters/*.jpg', an http(s) address, a CSV, or a list "
+    "[A,B] of those"
+)
+SCHEMAS = (("Id", "Genre"), ("image", "genres"))
+"""Columns of a poster CSV as for training: what names the poster, and what shows that it is such a CSV."""
+
+
+def find_posters(posters: Any, *, recursive: bool = False, column: str | None = None) -> list[str]:
+    """Return the paths and addresses that are meant, in the same order every time.
+
+    A folder and a glob are sorted, a list and a CSV keep their order. What is named twice is there twice. Hidden files
+    and folders, whose names begin with a dot, are not looked at.
+
+    Args:
+        posters: A picture, a folder, a glob, an http(s) address, a CSV, or a list of those.
+        recursive: Look into the folders of a folder, too.
+        column: The CSV's column of paths (relative to the CSV's folder) or addresses. The two schemas of a poster CSV
+            need none. An empty cell becomes an empty text: rows here are rows there.
+
+    Returns:
+        Text, not ``Path``: a tenth of a kilobyte for each of perhaps a million posters.
+
+    Raises:
+        ConfigError: It is none of these.
+        DataError: One of them names no poster, or the CSV cannot be used.
+    """
+    named = posters if isinstance(posters, list) else [posters]
+    if not named or not all(isinstance(name, str | Path) and str(name) for name in named):
+        raise ConfigError(f"{TAKES}, not {posters!r}")
+    found: list[str] = []
+    tables = 0
+    for name in map(str, named):
+        if scheme(name):
+            if not is_address(name):
+                raise DataError(f"cannot read {name}: posters takes {' and '.join(SCHEMES)} addresses")
+            found.append(name)
+            continue
+        place = Path(name).expanduser()
+        if place.is_file() and place.suffix.lower() == ".csv":
+            tables += 1
+            found += _from_csv(place, column)
+        elif place.is_file():
+            found.append(str(place))
+        elif place.is_dir():
+            found += _in_folder(place, recursive)
+        else:
+            matches = [match for match in glob.glob(str(place), recursive=True) if os.path.isfile(match)]
+            if not matches:
+                raise DataError(f"no file, folder or match for {name}; {TAKES}")
+            found += sorted(matches)
+    if column is not None and not tables:
+        raise ConfigError(f"column={column} is for posters=FILE.csv, and none of {', '.join(map(str, named))} is one")
+    return found
+
+
+def _in_folder(folder: Path, recursive: bool) -> list[str]:
+    readable = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+
+    def unreadable(error: OSError) -> None:
+        raise DataError(f"cannot look into {error.filename}: {error.strerror}")
+
+    found = []
+    for place, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
+        for name in sorted(files):
+            path = os.path.join(place, name)
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in readable and os.path.isfile(path):
+                found.append(path)
+    if not found:
+        hint = "" if recursive else ", and recursive=true looks into its folders"
+        raise DataError(f"no picture in the folder {folder}; {TAKES}{hint}")
+    return found
+
+
+def _from_csv(table: Path, column: str | None) -> list[str]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            found = list(_cells(csv.reader(file, strict=True), table, column))
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
+        raise DataError(f"cannot read {table} as a UTF-8 CSV: {error}") from None
+    if not found:
+        raise DataError(f"{table} has no row below its header")
+    return found
+
+
+def _cells(rows: Iterator[list[str]], table: Path, column: str | None) -> Iterator[str]:
+    header = next((row for row in rows if row), [])
+    if column is None:
+        column = next(
+            (name for name, other in (("Id", "Genre"), ("image", "genres")) if {name, other} <= {*header}), ""
+        )
+    if column not in header:
+        asked = f"no column {column}" if column else "no columns 'Id, Genre' or 'image, genres' as a poster CSV has"
+        raise DataError(f"{table} has {asked}; write column=NAME, one of: {', '.join(header[:30])}")
+    place = header.index(column)
+    original = column == "Id" and "Genre" in header  # ids, whose pictures lie as they do in training
+    folder = str(table.parent)
+    for row in rows:
+        if len(row) > len(header):
+            raise DataError(f"a row of {table} has more cells than its header: {', '.join(row)[:80]}; quote its commas")
+        cell = row[place].strip() if len(row) > place else ""
+        if not row:
+            continue  # an empty line
+        if not cell or scheme(cell):
+            yield cell
+        else:
+            yield os.path.join(folder, "Images", f"{cell}.jpg") if original else os.path.join(folder, cell)
