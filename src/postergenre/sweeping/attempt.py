@@ -4,7 +4,6 @@ import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 from rich.console import Console
 
@@ -46,7 +45,7 @@ def attempt(trial: Trial, settings: Mapping[str, Value], *, base: TrainConfig, s
             traceback.print_exc(file=log)
             told = " ".join(str(error).split())
             problem = told if isinstance(error, PosterGenreError) else f"{type(error).__name__}: {told}"
-            with study.answering(), suppress(UpdateFinishedTrialError):
+            with study.answering(), suppress(RuntimeError):
                 trial.set_user_attr("error", problem)
                 study.optuna.tell(trial, state=TrialState.FAIL)
             return False
@@ -54,7 +53,7 @@ def attempt(trial: Trial, settings: Mapping[str, Value], *, base: TrainConfig, s
             with study.answering():
                 study.give_back(trial.number, blame=False)
             raise
-    with study.answering(), suppress(UpdateFinishedTrialError):  # others may have believed this worker dead
+    with study.answering(), suppress(RuntimeError):  # of a trial that others ended, for they believed this worker dead
         trial.set_user_attr("scores", trained.scores)
         if study.all()[trial.number].user_attrs.get("pruned"):
             study.optuna.tell(trial, state=TrialState.PRUNED)

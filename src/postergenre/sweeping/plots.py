@@ -29,7 +29,10 @@ def plot_history(trials: Sequence[FrozenTrial], path: Path) -> None:
     if pruned:
         axes.plot(*np.array(pruned, dtype=float).T, "x", color=FAINT, markersize=5, label="stopped early")
     axes.plot(numbers, scores, "o", color=MODEL, markersize=4, alpha=0.8, label="finished")
-    axes.step(numbers, np.maximum.accumulate(scores), where="post", color=OTHER, linewidth=1.2, label="best so far")
+    best = np.maximum.accumulate(scores)
+    axes.step(
+        [*numbers, len(trials) - 1], [*best, best[-1]], where="post", color=OTHER, linewidth=1.2, label="best so far"
+    )
     failed = [trial.number for trial in trials if trial.state is TrialState.FAIL]
     if failed:
         axes.plot(
@@ -65,5 +68,5 @@ def _plain(figure: Figure, path: Path) -> None:
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize="small", loc="lower right")
+            axes.legend(frameon=False, fontsize="small", loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
     figure.savefig(path)

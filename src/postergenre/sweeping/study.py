@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import optuna
 from filelock import FileLock
-from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.pruners import MedianPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -33,6 +33,10 @@ SETTINGS = "settings"
 
 class StorageError(ConfigError):
     """The study's storage does not answer: no fault of a trial."""
+
+
+class OldStorageError(Exception):
+    """The storage is of another version of Optuna, which says what to do."""
 
 
 class Study:
@@ -150,9 +154,7 @@ class Study:
         """
         try:
             yield
-        except (SQLAlchemyError, StorageInternalError, ImportError, RuntimeError) as error:
-            if isinstance(error, UpdateFinishedTrialError):
-                raise  # a RuntimeError, as what an Optuna says to the storage of another version
+        except (SQLAlchemyError, StorageInternalError, ImportError, OldStorageError) as error:
             told = (str(error.__cause__ or error).strip() or repr(error)).splitlines()[0]
             raise StorageError(f"storage={_safe(self.storage)} cannot be used: {told}") from error
 
@@ -184,7 +186,11 @@ def _storage(address: str) -> BaseStorage:
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(path)))
     # Workers wait for one another.
-    return RDBStorage(address, engine_kwargs={"connect_args": {"timeout": 60}} if address.startswith("sqlite") else {})
+    waiting = {"connect_args": {"timeout": 60}} if address.startswith("sqlite") else {}
+    try:
+        return RDBStorage(address, engine_kwargs=waiting)
+    except RuntimeError as error:
+        raise OldStorageError(str(error)) from None
 
 
 def _safe(address: str) -> str:
