@@ -86,23 +86,24 @@ def one_of_many() -> None:
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn a user's mistake into one line and its exit status; in a sweep, whatever it was, others go on."""
-    hydra = HydraConfig.get()
-    failure = Path(hydra.runtime.output_dir) / FAILURE
-    failure.unlink(missing_ok=True)  # of an earlier sweep in the same folder
-    alone = hydra.mode is not RunMode.MULTIRUN
+    hydra = HydraConfig.get() if HydraConfig.initialized() else None  # ``one_of_many`` comes before it
+    sweep = hydra is not None and hydra.mode is RunMode.MULTIRUN
+    failure = Path(hydra.runtime.output_dir) / FAILURE if sweep else None
+    if failure:
+        failure.unlink(missing_ok=True)  # of an earlier sweep in the same folder
     try:
         yield
     except PosterGenreError as error:
         told, status = " ".join(str(error).split()), error.status
     except Exception as error:
-        if alone:
+        if failure is None:
             raise
         traceback.print_exc()
         told, status = " ".join(f"{type(error).__name__}: {error}".split()), 1
     else:
         return
     Console(stderr=True).print(f"error: {told}", markup=False, highlight=False, soft_wrap=True)
-    if alone:
+    if failure is None:
         raise SystemExit(status)
     failure.write_text(told + "\n", encoding="utf-8")
 
