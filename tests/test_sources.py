@@ -1,3 +1,4 @@
+import glob
 import os
 from pathlib import Path
 
@@ -109,3 +110,15 @@ def test_what_is_no_name_at_all_is_told_with_what_posters_takes(posters: object)
 def test_a_column_without_a_csv_is_a_mistake(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"column=poster is for posters=FILE\.csv, and none of .*some posters is one"):
         find_posters(str(folder), column="poster")
+
+
+def test_the_order_is_that_of_the_names_not_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{number:02}.jpg" for number in range(20)]
+    for name in names:
+        (tmp_path / name).touch()
+    matches = glob.glob(f"{tmp_path}/*")
+    unordered = sorted(matches, key=lambda match: match[::-1].replace("1", "z"))
+    monkeypatch.setattr(glob, "glob", lambda *_, **__: unordered)
+    monkeypatch.setattr(os, "walk", lambda *_, **__: [(str(tmp_path), [], [Path(match).name for match in unordered])])
+    assert unordered != sorted(unordered)
+    assert find_posters(f"{tmp_path}/*") == find_posters(str(tmp_path)) == below(tmp_path, *names)
