@@ -132,7 +132,7 @@ def _fold(config: CrossvalidateConfig, fold: int, console: Console) -> Scored:
         console.print(f"fold {fold}: trained before", highlight=False)
     else:
         console.print(f"fold {fold}", style="bold", highlight=False)
-        train(_training(config, fold, folder))
+        train(_training(config, fold, folder), insight=False)
         memory.write_text(told, encoding="utf-8")  # last: an interrupted fold is trained again
     return scored(
         EvaluateConfig(

@@ -91,14 +91,17 @@ class Preprocess:
         scale = choose(self.height / height, self.width / width)
         return max(round(height * scale), 1), max(round(width * scale), 1)
 
+    def _kept(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size of what is left of a whole picture where the long side is cut."""
+        return (
+            min(height, max(round(width * self.height / self.width), 1)),
+            min(width, max(round(height * self.width / self.height), 1)),
+        )
+
     def _resized(self, pixels: npt.NDArray[np.uint8]) -> Tensor:
         """Return ``uint8 (3,H,W)`` of ``(h,w,3)``."""
         if self.resize == "crop":  # cut before scaling: a very long picture would grow beyond memory
-            height, width = pixels.shape[:2]
-            kept_height = min(height, max(round(width * self.height / self.width), 1))
-            kept_width = min(width, max(round(height * self.width / self.height), 1))
-            top, left = (height - kept_height) // 2, (width - kept_width) // 2
-            pixels = pixels[top : top + kept_height, left : left + kept_width]
+            pixels = pixels[_centred(pixels.shape[:2], self._kept(*pixels.shape[:2]))]
         size = self._inner(*pixels.shape[:2]) if self.resize == "letterbox" else (self.height, self.width)
         image = torch.from_numpy(pixels).permute(2, 0, 1)[None]  # (1,3,h,w), channels last in memory
         if image.shape[-2:] != size:
@@ -108,6 +111,30 @@ class Preprocess:
             edges = (left, self.width - size[1] - left, top, self.height - size[0] - top)
             image = functional.pad(image, edges)
         return image[0].contiguous()
+
+    def laid_back(self, maps: Tensor, height: int, width: int) -> Tensor:
+        """Return maps of the pixels as maps ``float (K,height,width)`` of the picture that the pixels were made of.
+
+        Args:
+            maps: ``float (K,H,W)``.
+            height: Rows of the upright picture.
+            width: Its columns.
+
+        Returns:
+            Padding is dropped; what was cut off, and so was never seen, is 0.
+        """
+        shown = _centred((self.height, self.width), self._inner(height, width)) if self.resize == "letterbox" else ()
+        kept = self._kept(height, width) if self.resize == "crop" else (height, width)
+        whole = maps.new_zeros(len(maps), height, width)
+        scaled = functional.interpolate(maps[:, *shown][None], kept, mode="bilinear", antialias=True)
+        whole[:, *_centred((height, width), kept)] = scaled[0]
+        return whole
+
+
+def _centred(whole: tuple[int, ...], part: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the rows and columns of a part in the middle of a whole; sizes are height and width."""
+    top, left = (whole[0] - part[0]) // 2, (whole[1] - part[1]) // 2
+    return slice(top, top + part[0]), slice(left, left + part[1])
 
 
 def fits(size: tuple[int, int]) -> bool:

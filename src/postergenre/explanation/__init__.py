@@ -1,1 +1,5 @@
-"""Where in a poster a genre is seen."""
+"""Explanation: where in a poster its genres are seen, as a picture."""
+
+from postergenre.explanation.run import ExplainConfig, explain
+
+__all__ = ["ExplainConfig", "explain"]

@@ -70,11 +70,13 @@ class Pace:
 
     def __init__(self) -> None:
         self.last_yes = -math.inf
+        self.seconds = PACE
+        """Between one yes and the next."""
 
     def due(self, trainer: Trainer) -> bool:
         """Return whether it is time again; epochs of a second need not all be written down."""
         ending = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        if not ending and time.monotonic() - self.last_yes < PACE:
+        if not ending and time.monotonic() - self.last_yes < self.seconds:
             return False
         self.last_yes = time.monotonic()
         return True

@@ -29,6 +29,7 @@ from postergenre.losses import build_loss
 from postergenre.networks import build_network
 from postergenre.training.callbacks import Best, EpochLine, Last, Patience, Pictures
 from postergenre.training.config import TrainConfig, TrainerConfig
+from postergenre.training.insight import HeatMaps, Projector
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -47,8 +48,12 @@ class Trained:
     """The checkpoint of the last epoch."""
 
 
-def train(config: TrainConfig) -> Trained:
+def train(config: TrainConfig, *, insight: bool = True) -> Trained:
     """Train as ``config`` says and return the best validation score and its checkpoint.
+
+    Args:
+        config: What to train, on what, and how.
+        insight: Give TensorBoard heat maps and the embedding projector too.
 
     Raises:
         PosterGenreError: A setting, the posters or the checkpoint to resume cannot be used.
@@ -88,6 +93,8 @@ def train(config: TrainConfig) -> Trained:
         metrics.rename(output / f"metrics_until_epoch_{data.first_epoch}.csv")
     with quiet_lightning():
         callbacks: list[Callback] = [best, last, Pictures(data)]
+        if insight:
+            callbacks += [HeatMaps(data, console), Projector(data)]
         if config.optim.ema:
             callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
         trainer = build_trainer(config.trainer, hardware, output, callbacks, console)
@@ -216,7 +223,8 @@ def _head_first(config: TrainConfig, console: Console) -> Path:
             optim=replace(config.optim, schedule="cosine", warmup=0.0, ema=0.0),
             trainer=replace(config.trainer, max_epochs=config.head_epochs, patience=0, compile=False),
             output_dir=str(Path(config.output_dir) / "head"),
-        )
+        ),
+        insight=False,
     )
     console.print("now the rest", highlight=False)
     return trained.best
