@@ -317,10 +317,10 @@ def test_beyond_its_bound_the_server_says_when_to_come_back(small: Server) -> No
     answer = small.post(picture(), headers=token)
     assert (answer.status_code, answer.headers["retry-after"], "busy" in told(answer)) == (503, "1", True)
     for connection in held:  # slower than two seconds
-        answered = connection.recv(65536).decode()
+        with connection, connection.makefile("rb") as file:
+            answered = file.read().decode()
         assert answered.startswith("HTTP/1.1 408")
         assert "did not arrive within 2 seconds" in answered
-        connection.close()
     assert small.post(picture(), headers=token).status_code == 200
 
 

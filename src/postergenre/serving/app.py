@@ -94,6 +94,8 @@ def build_app(config: ServeConfig, identity: Identity, engine: Engine) -> FastAP
             genre = identity.index(upload.genre)
             async with _in_time(config.timeout, since):
                 done = await answered(upload.posters[0], genre=genre)
+                if done.error:
+                    raise Refusal(501, done.error)
                 if not done.heats:
                     raise RuntimeError("a worker drew no heat map; its log says why")
                 size = check_picture(upload.posters[0], max_pixels=config.max_pixels)
