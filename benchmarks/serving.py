@@ -26,7 +26,7 @@ from report import ROOT, alternated, arguments, poster_data, report, spread
 from training import classifier
 
 BATCH = 32
-QUEUE = 128
+QUEUE = 64
 
 
 @dataclass

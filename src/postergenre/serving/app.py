@@ -41,7 +41,7 @@ SENTENCES = {404: "there is nothing at this path; /docs lists what there is"}
 
 def build_app(config: ServeConfig, identity: Identity, engine: Engine) -> FastAPI:
     """Return the application; it answers while ``engine`` runs."""
-    line = Line(config.queue)
+    line = Line(config.queue, patience=config.timeout)
     metrics = Metrics(waiting=lambda: line.length, replaced=lambda: engine.replaced)
     decoders = ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="decoder")  # bounds their memory too
 
@@ -60,6 +60,7 @@ def build_app(config: ServeConfig, identity: Identity, engine: Engine) -> FastAP
         images = await loop.run_in_executor(decoders, lambda: identity.pixels(data, max_pixels=config.max_pixels))
         done = await engine.compute(Work(images=images, genre=genre))
         metrics.computed(done.batch)
+        line.answered()
         return done
 
     @app.post("/predict", **documents.PREDICT)
@@ -93,6 +94,8 @@ def build_app(config: ServeConfig, identity: Identity, engine: Engine) -> FastAP
             genre = identity.index(upload.genre)
             async with _in_time(config.timeout, since):
                 done = await answered(upload.posters[0], genre=genre)
+                if done.error:
+                    raise Refusal(501, done.error)
                 if not done.heats:
                     raise RuntimeError("a worker drew no heat map; its log says why")
                 size = check_picture(upload.posters[0], max_pixels=config.max_pixels)

@@ -30,8 +30,9 @@ class ServeConfig:
     """Most posters in one request."""
     max_pixels: int = 50_000_000
     """Largest poster, width times height."""
-    queue: int = 128
-    """Posters accepted and not yet answered; whoever brings more is told to come back (503)."""
+    queue: int = 64
+    """Posters accepted and not yet answered; whoever brings more is told to come back (503). Fewer where so
+    many cannot be answered within the timeout."""
     timeout: float = 30.0
     """Seconds until a request must be answered, its upload included."""
     batch_size: int = 16

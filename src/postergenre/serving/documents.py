@@ -70,7 +70,7 @@ _STATUS = {
     415: ("Another format", "this is not a picture the server reads"),
     422: ("Broken or unknown", "cannot decode the picture: image file is truncated"),
     501: ("Cannot explain", "an exported network gives no heat maps; serve the checkpoint it was made from"),
-    503: ("Busy; come back after Retry-After seconds", "the server is busy; try again in a second"),
+    503: ("Busy; come back after Retry-After seconds", "the server is busy; try again a little later"),
     504: ("No answer in time", "no answer within 30 seconds; try again, or with fewer posters"),
 }
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from postergenre.serving.config import ServeConfig
 from postergenre.serving.metrics import Metrics
-from postergenre.serving.refusal import Refusal, too_large
+from postergenre.serving.refusal import CLOSE, Refusal, too_large
 
 SECURITY = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
@@ -96,7 +96,8 @@ class Guard:
                 async with asyncio.timeout(since + self.config.timeout - time.perf_counter()):
                     message = await receive()
             except TimeoutError:
-                raise Refusal(408, f"the request did not arrive within {self.config.timeout:g} seconds") from None
+                sentence = f"the request did not arrive within {self.config.timeout:g} seconds"
+                raise Refusal(408, sentence, headers=CLOSE) from None
             size += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if size > self.config.max_body:

@@ -2,6 +2,9 @@
 
 from postergenre.errors import PosterGenreError
 
+CLOSE = {"Connection": "close"}
+"""The rest of a body is not waited for."""
+
 
 class Refusal(PosterGenreError):
     """A sentence for a client, and the HTTP status it comes with."""
@@ -14,4 +17,5 @@ class Refusal(PosterGenreError):
 
 def too_large(limit: float) -> Refusal:
     """Return the refusal of a request of more than ``limit`` MB."""
-    return Refusal(413, f"the request is larger than {limit:g} MB; send smaller pictures, or fewer")
+    sentence = f"the request is larger than {limit:g} MB; send smaller pictures, or fewer"
+    return Refusal(413, sentence, headers=CLOSE)

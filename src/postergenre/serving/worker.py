@@ -51,6 +51,8 @@ class Done:
     """``(G,)``, calibrated."""
     heats: list[tuple[int, npt.NDArray[np.float32]]] = field(default_factory=list)
     """Where the genre is seen by each network: which of the preprocesses it sees through, and ``(H,W)`` in 0 … 1."""
+    error: str = ""
+    """Why there is no heat, as a sentence."""
     batch: int = 0
     """How many posters were computed together; told by the first of them alone."""
 
@@ -107,6 +109,8 @@ class PosterAPI(LitAPI):  # type: ignore[misc]
                 number = self.predictor.preprocesses.index(member.contract.preprocess)
                 (heat,) = heat_maps(member.network, torch.from_numpy(work.images[number]), [genre])
                 heats.append((number, heat.numpy()))
+        except PosterGenreError as error:  # a network that does not tell where its features come from
+            return Done(error=str(error))
         except Exception:  # no concern of the posters it shares the batch with
             LOG.exception("no heat map")
             return Done()
