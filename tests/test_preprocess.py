@@ -275,3 +275,26 @@ def test_a_turned_jpeg_is_read_upright(tmp_path: Path) -> None:
     preprocess = Preprocess(height=40, width=40, resize="letterbox")
     assert torch.equal(preprocess.read(tmp_path / "a.jpg"), preprocess(open_picture(tmp_path / "a.jpg")))
     assert int(preprocess.read(tmp_path / "a.jpg")[0, 0].max()) == 0  # turned it is wide: bars above and below
+
+
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "crop"])
+@pytest.mark.parametrize("size", [(60, 90), (90, 60), (300, 40), (64, 64), (40, 300)])
+def test_maps_of_the_pixels_lie_back_on_the_picture(resize: str, size: tuple[int, int]) -> None:
+    """A picture that says where it is, through the preprocessing and back: whatever the network saw is in its place."""
+    preprocess = Preprocess(height=96, width=64, resize=resize)
+    across, down = (np.linspace(60, 250, length) for length in size)
+    pixels = np.stack(
+        [np.tile(across, (size[1], 1)), np.tile(down[:, None], (1, size[0])), np.full(size[::-1], 99)], -1
+    )
+    picture = Image.fromarray(pixels.round().astype(np.uint8))
+    back = preprocess.laid_back(preprocess(picture).float(), size[1], size[0])
+    assert back.shape == (3, size[1], size[0])
+    seen = (back > 0).all(dim=0)
+    if resize == "crop":
+        kept = min(size[0] / size[1], 64 / 96) / max(size[0] / size[1], 64 / 96)
+        assert float(seen.float().mean()) == pytest.approx(kept, abs=0.08)
+    else:
+        assert bool(seen.all())
+    error = (back - torch.from_numpy(pixels).permute(2, 0, 1)).abs()[:, seen]
+    assert float(error.mean()) < 4
+    assert float(error[2].max()) < 2  # no black of the padding has come along

@@ -1,11 +1,14 @@
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -16,8 +19,9 @@ from postergenre.errors import CheckpointError, ConfigError
 from postergenre.hardware import Hardware
 from postergenre.losses import LOSSES, LossConfig
 from postergenre.networks import ModelConfig
-from postergenre.training import TrainConfig, Trained, train
+from postergenre.training import TrainConfig, Trained, insight, train
 from postergenre.training.callbacks import Last
+from postergenre.training.insight import principal_components
 from postergenre.training.run import build_trainer
 
 MakeConfig = Callable[[], TrainConfig]
@@ -48,9 +52,69 @@ def test_tensorboard_shows_scalars_rates_curves_posters_and_hyperparameters(trai
         tags["scalars"]
     )
     assert {"pr/Red", "pr/Green", "pr/Blue"} <= set(tags["tensors"])
-    assert tags["images"] == ["val/posters"]
+    assert set(tags["images"]) == {"val/posters", "val/heat_maps"}
     assert events.Images("val/posters")[0].width > 400
+    assert events.Images("val/heat_maps")[-1].step == max(event.step for event in events.Scalars("val/map"))
     assert "_hparams_/session_start_info" in tags["scalars"] or events.SummaryMetadata("_hparams_/session_start_info")
+
+
+def test_heat_maps_follow_the_epochs_within_their_share_of_the_time(
+    colour_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(insight, "PACE", 0)
+    counts = []
+    for share in (1e9, 1e-9):
+        monkeypatch.setattr(insight, "SHARE", share)
+        config = colour_config()
+        config.output_dir += f"{share}"
+        config.trainer.max_epochs = 4
+        monkeypatch.setattr(insight.HeatMaps, "on_fit_start", lambda self, *_: None)  # the first epoch counts too
+        train(config)
+        events = EventAccumulator(f"{config.output_dir}/tensorboard", size_guidance={"images": 0})
+        events.Reload()
+        counts.append(len({heat.step for heat in events.Images("val/heat_maps")}))
+    assert counts == [4, 2]  # after every epoch; or only after the first and the last
+
+
+def test_the_projector_gets_validation_posters_with_their_genres(trained: Trained) -> None:
+    folder = trained.best.parents[1]
+    (told,) = (folder / "tensorboard").glob("*/val/tensors.tsv")
+    rows = pd.read_csv(told.with_name("metadata.tsv"), sep="\t")
+    assert list(rows) == ["poster", "genres", "Red", "Green", "Blue"]
+    splits = pd.read_csv(folder / "splits.csv")
+    assert sorted(rows["poster"]) == sorted(splits["id"][splits["split"] == "val"])
+    assert ((rows["Red"] == "yes") == rows["genres"].str.contains("Red")).all()
+    features = torch.from_numpy(pd.read_csv(told, sep="\t", header=None).to_numpy())
+    assert features.shape == (len(rows), 16)  # the hidden layer's width
+    red = torch.from_numpy((rows["Red"] == "yes").to_numpy())
+    distances = torch.cdist(features, features)
+    assert distances[red][:, red].mean() < distances[red][:, ~red].mean()
+    side = 48 * math.ceil(math.sqrt(len(rows)))
+    with Image.open(told.with_name("sprite.png")) as sprite:
+        assert sprite.size == (side, side)
+        assert np.asarray(sprite.convert("RGB"))[24, 0].tolist() == [255, 255, 255]  # beside a 3:4 poster
+
+
+def test_principal_components_keep_distances() -> None:
+    features = torch.randn(20, 7, generator=torch.Generator().manual_seed(0))
+    told = principal_components(features, most=100)
+    assert told.shape == (20, 7)
+    torch.testing.assert_close(torch.cdist(told, told), torch.cdist(features, features), rtol=1e-4, atol=1e-4)
+    assert told.var(dim=0).diff().max() <= 0  # largest first
+    assert principal_components(features, most=3).shape == (20, 3)
+
+
+def test_a_network_that_hides_where_it_looks_is_trained_all_the_same(
+    colour_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> torch.Tensor:
+        raise ConfigError("no heat maps of Xcit: its head sees one token")
+
+    monkeypatch.setattr("postergenre.saliency.heat_maps", refuse)
+    config = colour_config()
+    config.trainer.max_epochs = 2
+    train(config)
+    assert capsys.readouterr().out.count("note: TensorBoard gets no heat maps of Xcit") == 1
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:

@@ -87,8 +87,7 @@ def one_of_many() -> None:
 def reported() -> Iterator[None]:
     """Turn a user's mistake into one line and its exit status; in a sweep, whatever it was, others go on."""
     hydra = HydraConfig.get() if HydraConfig.initialized() else None  # ``one_of_many`` comes before it
-    sweep = hydra is not None and hydra.mode is RunMode.MULTIRUN
-    failure = Path(hydra.runtime.output_dir) / FAILURE if sweep else None
+    failure = Path(hydra.runtime.output_dir) / FAILURE if hydra and hydra.mode is RunMode.MULTIRUN else None
     if failure:
         failure.unlink(missing_ok=True)  # of an earlier sweep in the same folder
     try:

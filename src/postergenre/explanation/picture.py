@@ -29,7 +29,7 @@ def explained(
     page = Image.new("RGB", (max(above.width, below.width), above.height + below.height), PAGE)
     page.paste(above, (0, 0))
     page.paste(below, (0, above.height))
-    _scale(page, (below.width - 27, page.height - 58))
+    _scale(page, (page.width - 36, page.height - 41))
     return page
 
 

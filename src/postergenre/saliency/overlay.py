@@ -26,7 +26,7 @@ def heated(poster: Image.Image, heat: Tensor) -> Image.Image:
     small = poster.resize(size, Image.Resampling.LANCZOS)
     pale = 0.3 * np.asarray(small) / 255 + 0.7 * np.asarray(small.convert("L"))[..., None] / 255  # (h,w,3)
     warm = np.asarray(Image.fromarray(heat.numpy()).resize(size, Image.Resampling.BILINEAR)).clip(0, 1)
-    cover = (0.25 + 0.45 * warm)[..., None]
+    cover = (0.15 + 0.6 * warm)[..., None]
     mixed = (1 - cover) * pale + cover * coloured(warm)
     return Image.fromarray((255 * mixed).round().astype(np.uint8))
 

@@ -22,7 +22,7 @@ from postergenre.training.callbacks import PACE, Pace
 NUM_HEATED = 6
 """Validation posters with a heat map."""
 SHARE = 0.05
-"""Of the time of training that heat maps may take, but for those after the first and the last epoch."""
+"""Of the time of training that heat maps may take, but for those after the last epoch."""
 NUM_EMBEDDED = 1000
 """Most posters in the projector."""
 THUMBNAIL = 48
@@ -38,11 +38,16 @@ class HeatMaps(Callback):
         self.data = data
         self.console = console
         self.pace = Pace()
+        self.refused = False
+
+    @override
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.pace.last_yes = time.monotonic()  # a run of seconds gets one picture, at its end
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         logger = _tensorboard(trainer)
-        if logger is None or not self.pace.due(trainer):
+        if logger is None or self.refused or not self.pace.due(trainer):
             return
         assert isinstance(pl_module, PosterClassifier)
         started = time.monotonic()
@@ -50,7 +55,7 @@ class HeatMaps(Callback):
             cards = self._cards(pl_module)
         except ConfigError as error:
             self.console.print(f"note: TensorBoard gets {error}", highlight=False, soft_wrap=True)
-            self.pace.seconds = float("inf")
+            self.refused = True
             return
         sheet = contact_sheet(cards, columns=3, poster_height=300)
         logger.experiment.add_image("val/heat_maps", np.asarray(sheet), trainer.global_step, dataformats="HWC")
