@@ -11,11 +11,8 @@ from conftest import ROOT, small_config
 from postergenre.config import parse, register, write_sweep
 from postergenre.errors import ConfigError
 from postergenre.evaluation import EvaluateConfig
-<<<<<<< ours
-from postergenre.export import ExportConfig
-=======
 from postergenre.explanation import ExplainConfig
->>>>>>> theirs
+from postergenre.export import ExportConfig
 from postergenre.inference import PredictConfig
 from postergenre.sweeping import SweepConfig
 from postergenre.sweeping.space import read_space
@@ -132,11 +129,8 @@ def test_values_that_cannot_work_name_what_can(override: str, message: str) -> N
     [
         ("evaluate", EvaluateConfig, ["checkpoint"]),
         ("predict", PredictConfig, ["checkpoint", "posters"]),
-<<<<<<< ours
         ("export", ExportConfig, ["checkpoint"]),
-=======
         ("explain", ExplainConfig, ["checkpoint", "poster"]),
->>>>>>> theirs
     ],
 )
 def test_the_other_verbs_need_little_and_say_what(name: str, schema: type, needed: list[str]) -> None:
