@@ -184,7 +184,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Trained:
             trainer=TrainerConfig(gpus="0", precision="32", max_epochs=14),
             output_dir=str(folder / "run"),
         ),
-        insight=False,
+        pictures=False,
     )  # fmt: skip
 
 
