@@ -259,9 +259,10 @@ def test_a_graph_that_is_missing_cut_short_or_no_graph_is_refused(graph: Path, t
         load(tmp_path / "text.onnx", gpus="0")
 
 
-def test_what_needs_a_checkpoint_says_so_when_given_a_graph(graph: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"best\.onnx is an exported graph, good for predicting; give the check"):
-        read_checkpoint(graph)
+def test_what_needs_a_checkpoint_says_so_when_given_a_graph(exported: dict[str, Exported]) -> None:
+    for kind in ("onnx", "torch_export"):
+        with pytest.raises(CheckpointError, match=r"best\.\w+ is an exported graph: predicting takes \.onnx"):
+            read_checkpoint(exported[kind].path)
 
 
 @pytest.mark.parametrize(

@@ -219,8 +219,10 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], Contract]:
     path = Path(path).expanduser()
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}; training writes them to outputs/train/*/checkpoints/")
-    if path.suffix == ".onnx":
-        raise CheckpointError(f"{path} is an exported graph, good for predicting; give the checkpoint it was made from")
+    if path.suffix in (".onnx", ".pt2"):
+        raise CheckpointError(
+            f"{path} is an exported graph: predicting takes .onnx, everything else the checkpoint it was made from"
+        )
     try:
         # mmap: what the optimiser remembers is twice the weights
         checkpoint = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path, mmap=True)
