@@ -1,7 +1,7 @@
 """How long, how many machines, how many bytes: tagging 10⁶ … 10⁹ posters, simulated, and checked against real runs.
 
-``--check`` measures this machine (decode, network, start), predicts the time of real runs from these rates, makes the
-runs and prints the ratio. Without it, the layouts of docs/scaling.md are simulated from the rates below.
+``--check`` measures this machine (decode, network), predicts the time of real runs from these rates, makes the
+runs and prints the ratio. Without it, ``LAYOUTS`` are simulated from the rates below, of which some are assumptions.
 """
 
 import argparse
@@ -62,11 +62,11 @@ class Job:
 
     posters: int
     poster_bytes: float = 45_000.0
-    """Of a JPEG of about 300 x 442 pixels."""
+    """Of a JPEG of about 300 x 442 pixels; an assumption."""
     shard: int = 10_000
     """Posters of a shard: what is read, retried and written at once."""
     answer_bytes: float = 60.0
-    """Of a row of 25 float16 probabilities and its identifier, in compressed Parquet."""
+    """Of a row of the answers, in compressed Parquet; an assumption."""
     spread: float = 0.05
     """Standard deviation of a shard's time, as a share of it: disks and neighbours."""
     store: float = 12.5e9

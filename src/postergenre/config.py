@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,13 +53,17 @@ def parse(config: DictConfig, schema: type[T]) -> T:
     return parsed
 
 
-def training_overrides() -> list[str]:
+def training_overrides(schema: type, training: type) -> list[str]:
     """Return what ``scripts/train.py`` is to be told to train what this script was told to, but for its own settings.
 
     An experiment that another choice brought along is named.
+
+    Args:
+        schema: The dataclass of this script's config.
+        training: That of ``scripts/train.py``, whose settings it has too.
     """
     hydra = HydraConfig.get()
-    own = ("sweep", "study", "trials", "storage", "prune", "keep", "space")
+    own = {field.name for field in fields(schema)} - {field.name for field in fields(training)} | {"sweep"}
     keys = {override: override.lstrip("+~").split("=", 1)[0].split(".", 1)[0] for override in hydra.overrides.task}
     kept = [override for override, key in keys.items() if key not in own]
     experiment = hydra.runtime.choices.get("experiment")
