@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from conftest import ROOT
-from postergenre.errors import ConfigError, DataError
+from postergenre.errors import ConfigError, DataError, PartialError
 from postergenre.explanation import ExplainConfig, explain
 from postergenre.explanation import run as explanation
 from postergenre.explanation.picture import explained
@@ -79,10 +79,13 @@ def test_a_picture_that_does_not_decode_is_told_and_the_others_are_explained(
     trained: Trained, poster: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    with pytest.raises(DataError, match="1 of 2 pictures did not decode; the others are explained"):
+    with pytest.raises(PartialError, match="1 of 2 pictures did not decode; the others are explained"):
         explain(config(trained, [tmp_path / "bad.jpg", poster], tmp_path))
     assert "bad.jpg: left out, " in capsys.readouterr().out
     assert (tmp_path / "c000.png").is_file()
+    with pytest.raises(DataError, match="1 of 1 pictures did not decode") as nothing:
+        explain(config(trained, [tmp_path / "bad.jpg"], tmp_path))
+    assert (nothing.value.status, PartialError.status) == (1, 3)
 
 
 @pytest.mark.parametrize(

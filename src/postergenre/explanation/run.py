@@ -10,7 +10,7 @@ from rich.console import Console
 from torch import Tensor
 
 from postergenre.classifier.contract import Contract, find_checkpoints, load_network
-from postergenre.errors import ConfigError, DataError, PictureError
+from postergenre.errors import ConfigError, DataError, PartialError, PictureError
 from postergenre.explanation.picture import explained
 from postergenre.hardware import choose_hardware
 from postergenre.networks import PosterNetwork
@@ -55,7 +55,8 @@ def explain(config: ExplainConfig) -> list[Path]:
 
     Raises:
         ConfigError: No such genre, or a network that does not tell where its features come from.
-        DataError: Some posters did not decode: the others are explained and written before it is raised.
+        DataError: Not one poster decodes.
+        PartialError: Some posters do not decode: the others are explained and written before it is raised.
     """
     console = Console()
     device = choose_hardware(config.gpus, "32").device
@@ -100,7 +101,8 @@ def explain(config: ExplainConfig) -> list[Path]:
         console.print(f"{path.name}: {told}; see {file}", markup=False, highlight=False, soft_wrap=True)
     console.print("* reaches the threshold of its genre", highlight=False)
     if failed := len(paths) - len(written):
-        raise DataError(f"{failed} of {len(paths)} pictures did not decode; the others are explained")
+        told = f"{failed} of {len(paths)} pictures did not decode"
+        raise PartialError(f"{told}; the others are explained") if written else DataError(told)
     return written
 
 
