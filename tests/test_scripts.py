@@ -85,6 +85,28 @@ def test_a_failed_run_is_marked_and_the_others_go_on(colour_posters: Path, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+        ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5", "hydra.launcher.submitit_folder=jobs"],
+    ],
+    ids=["joblib", "submitit"],
+)
+def test_launchers_leave_the_same_table(colour_posters: Path, tmp_path: Path, launcher: list[str]) -> None:
+    """Runs beside each other, one of which fails, in processes that these launchers start."""
+    done = run(
+        "train", "-m", *launcher, f"data.root={colour_posters}", *SMALL, "model.freeze=stage9,none",
+        f"data.cache={tmp_path / 'cache'}", f"hydra.sweep.dir={tmp_path / 'sweep'}", cwd=tmp_path, status=1,
+    )  # fmt: skip
+    rows = read_csv(tmp_path / "sweep" / "sweep.csv")
+    assert [(row["status"], row["model.freeze"]) for row in rows] == [("finished", "none"), ("failed", "stage9")]
+    assert float(rows[0]["val/map"]) > 0
+    assert "no stage 'stage9' to freeze" in rows[-1]["error"]
+    assert "1 of 2 runs failed" in done.stderr
+
+
+@pytest.mark.slow
 def test_posters_that_are_not_there_are_explained_in_one_line(tmp_path: Path) -> None:
     done = run("train", cwd=tmp_path, status=1)
     assert done.stderr.count("\n") == 1

@@ -392,6 +392,17 @@ def test_what_makes_no_sense_for_a_sweep_is_refused(settings: dict[str, Any], me
         SweepConfig(**settings)
 
 
+def test_ranks_are_no_workers(colour_posters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "TORCHELASTIC_RUN_ID": "none", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2",
+        "GROUP_RANK": "0",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="leave torchrun or srun out"):
+        sweep(config(colour_posters, tmp_path, trials=1))
+    assert not any(tmp_path.iterdir())
+
+
 def test_the_table_is_whole_csv_whoever_writes_it(colour_posters: Path, tmp_path: Path) -> None:
     sweep(config(colour_posters, tmp_path, trials=1))
     with (tmp_path / "sweep.csv").open(newline="") as file:

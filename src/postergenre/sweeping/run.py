@@ -13,6 +13,7 @@ from postergenre.sweeping.config import SweepConfig
 from postergenre.sweeping.space import Dimension, read_space
 from postergenre.sweeping.workers import Worker
 from postergenre.training import TrainConfig
+from postergenre.training.ranks import launched
 
 if TYPE_CHECKING:
     from postergenre.sweeping.report import Best
@@ -42,6 +43,11 @@ def sweep(config: SweepConfig, *, overrides: Sequence[str] = ()) -> "Best":
         from postergenre.sweeping.study import Study
     except ImportError as error:
         raise ConfigError(f"sweeps need Optuna ({error}): pip install 'postergenre[sweep]'") from None
+    if (ranks := launched()) and ranks.num_ranks > 1:
+        raise ConfigError(
+            "the workers of a study are no ranks of one training: leave torchrun or srun out, and start the same "
+            "command as often as you like"
+        )
     console = Console()
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
