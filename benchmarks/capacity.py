@@ -1,7 +1,8 @@
 """How long, how many machines, how many bytes: tagging 10⁶ … 10⁹ posters, simulated, and checked against real runs.
 
 ``--check`` measures this machine (decode, network), predicts the time of real runs from these rates, makes the
-runs and prints the ratio. Without it, ``LAYOUTS`` are simulated from the rates below, of which some are assumptions.
+runs and prints the ratio. Without it, ``LAYOUTS`` are simulated from the rates below, of which some are assumptions;
+docs/scaling.md shows the tables and what follows from them.
 """
 
 import argparse
@@ -64,10 +65,12 @@ class Job:
     posters: int
     poster_bytes: float = 45_000.0
     """Of a JPEG of about 300 x 442 pixels; an assumption."""
-    shard: int = 10_000
+    shard: int = 50_000
     """Posters of a shard: what is read, retried and written at once."""
     answer_bytes: float = 60.0
     """Of a row of the answers, in compressed Parquet; an assumption."""
+    overhead: float = 0.1
+    """Seconds to open a shard and to close its answers, which nothing overlaps; an assumption."""
     spread: float = 0.05
     """Standard deviation of a shard's time, as a share of it: disks and neighbours."""
     store: float = 12.5e9
@@ -82,7 +85,7 @@ class Outcome:
     node_hours: float
     failures: int
     wasted: float
-    """Share of all node time that a failure made void, or that waited for the last shard."""
+    """Share of all node time that a failure made void, that waited for the last shard, or that opened and closed."""
     bottleneck: str
 
 
@@ -105,7 +108,8 @@ def simulate(job: Job, node: Node, *, nodes: int, seed: int = 0) -> Outcome:
         there, size = heapq.heappop(shards)
         now, number = heapq.heappop(free)
         begin = max(there, now)
-        end = begin + max(chance.gauss(1, job.spread), 0.5) * size / rates[bottleneck]
+        work = max(chance.gauss(1, job.spread), 0.5) * size / rates[bottleneck]
+        end = begin + job.overhead + work
         if dies[number] < end:
             failures += 1
             lost = max(dies[number], begin)  # one that dies idle is missed when it is needed
@@ -113,7 +117,7 @@ def simulate(job: Job, node: Node, *, nodes: int, seed: int = 0) -> Outcome:
             dies[number] = lost + node.start + chance.expovariate(1 / node.mean_life)
             end = lost + node.start
         else:
-            useful += end - begin
+            useful += work
             last = max(last, end)
         heapq.heappush(free, (end, number))
     return Outcome(
@@ -136,20 +140,41 @@ LAYOUTS = (
     (1_000_000, LAPTOP, 1), (1_000_000, GPU, 1), (100_000_000, GPU, 1), (100_000_000, GPU, 8), (100_000_000, LIGHT, 8),
     (1_000_000_000, GPU, 32), (1_000_000_000, LIGHT, 32), (1_000_000_000, LIGHT, 128),
 )  # fmt: skip
+SHARDS = (1_000, 10_000, 100_000, 1_000_000)
+SPOT = replace(LIGHT, mean_life=4 * HOUR)
+"""A machine that is taken away every four hours on average."""
+TAGS = ["posters", "each machine", "machines", "time", "price", "read", "written", "failures", "wasted", "bound by"]
+SIZES = ["posters of a shard", "read at once", "time", "wasted, steady machines", "wasted, machines lost every 4 h"]
 
 
 def planned() -> list[list[str]]:
     """Return a row for each layout, medians of seeds."""
     rows = []
     for posters, node, nodes in LAYOUTS:
-        job = Job(posters=posters, shard=min(10_000, posters // nodes // 20))
+        job = Job(posters=posters, shard=min(50_000, posters // nodes // 20))
         runs = [simulate(job, node, nodes=nodes, seed=seed) for seed in range(5)]
         middle = sorted(runs, key=lambda run: run.seconds)[2]
         rows.append([
             f"{posters:.0e}".replace("e+0", "e"), node.name, str(nodes), f"{middle.seconds / HOUR:,.2f} h",
-            f"{middle.node_hours * node.price:,.0f}", f"{posters * job.poster_bytes / 1e12:,.2f} TB",
+            f"{middle.node_hours * node.price:,.2f}", f"{posters * job.poster_bytes / 1e12:,.2f} TB",
             f"{posters * job.answer_bytes / 1e9:,.2f} GB", f"{statistics.fmean(run.failures for run in runs):.1f}",
             f"{middle.wasted:.1%}", middle.bottleneck,
+        ])  # fmt: skip
+    return rows
+
+
+def sizes() -> list[list[str]]:
+    """Return a row for each size of shards of 10⁸ posters on eight machines, on steady ones and on borrowed ones."""
+    rows = []
+    for shard in SHARDS:
+        job = Job(posters=100_000_000, shard=shard)
+        steady, spot = (
+            sorted((simulate(job, node, nodes=8, seed=seed) for seed in range(5)), key=lambda run: run.wasted)[2]
+            for node in (LIGHT, SPOT)
+        )
+        rows.append([
+            f"{shard:,}", f"{shard * job.poster_bytes / 1e6:,.1f} MB", f"{steady.seconds / HOUR:,.2f} h",
+            f"{steady.wasted:.1%}", f"{spot.wasted:.1%}",
         ])  # fmt: skip
     return rows
 
@@ -190,7 +215,7 @@ def checked(options: argparse.Namespace, counts: list[int]) -> list[list[str]]:
         )
         size = statistics.fmean(path.stat().st_size for path in few)
         for count in counts:
-            foretold = simulate(Job(posters=count, poster_bytes=size), here, nodes=1).seconds
+            foretold = simulate(Job(posters=count, poster_bytes=size, overhead=0.0), here, nodes=1).seconds
             start = time.perf_counter()
             answers = sum(not answer.error for answer in predictor.predict_many(files[:count]))
             took = time.perf_counter() - start
@@ -213,19 +238,8 @@ def main() -> None:
             "`tiny` at 64 × 48 px on drawn posters of 48 × 72 pixels; rates measured on 256 of them, then a run each.",
         )
         return
-    columns = [
-        "posters",
-        "each machine",
-        "machines",
-        "time",
-        "price",
-        "read",
-        "written",
-        "failures",
-        "wasted",
-        "bound by",
-    ]
-    report(options, "Capacity, simulated", columns, planned(), "Medians of five seeds; rates and prices: see the file.")
+    report(options, "Capacity, simulated", TAGS, planned(), "Medians of five seeds; rates and prices: see the file.")
+    report(options, "Sizes of shards, simulated", SIZES, sizes(), "10⁸ posters, Lite2, eight machines; as above.")
 
 
 if __name__ == "__main__":

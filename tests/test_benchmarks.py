@@ -28,3 +28,13 @@ def test_a_benchmark_prints_a_table(script: str, tmp_path: Path) -> None:
     assert lines[3].startswith("| ---")
     assert len([line for line in lines if line.startswith("| ")]) >= 3
     assert (ROOT / "benchmarks" / "RESULTS.md").read_bytes() == before  # the smallest size is never recorded
+
+
+@pytest.mark.slow
+def test_the_page_on_scaling_shows_what_the_simulator_gives() -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "capacity.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8").splitlines()
+    assert len(rows) > 10
+    assert [row for row in rows if row not in page] == []
