@@ -126,13 +126,20 @@ def network_alone(predictor: Predictor, seconds: float) -> float:
     return done / (time.perf_counter() - start)
 
 
-def memory(server: int) -> float:
-    """Return MB of a server's processes together; what they share counts once."""
-    total, waiting = 0, [server]
+def family(process: int) -> list[int]:
+    """Return a process and all that descend from it."""
+    found, waiting = [], [process]
     parents = {pid: parent for pid, parent in _parents() if parent}
     while waiting:
-        pid = waiting.pop()
+        found.append(pid := waiting.pop())
         waiting += [child for child, parent in parents.items() if parent == pid]
+    return found
+
+
+def memory(*processes: int) -> float:
+    """Return MB of some processes together; what they share counts once."""
+    total = 0
+    for pid in processes:
         try:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         except OSError:
@@ -164,13 +171,13 @@ def main() -> None:
         predictor = load(checkpoint)
         predictor.probabilities(torch.zeros(BATCH, 3, size, size, dtype=torch.uint8))
         with serving(checkpoint, Path(scratch)) as (server, address):
-            total, kept, bodies = Load(), [memory(server)], [form(file) for file in files]
+            total, kept, bodies = Load(), [memory(*family(server))], [form(file) for file in files]
 
             def served() -> float:
                 seen = clients(address, bodies, count=options.clients, seconds=seconds)
                 total.statuses.update(seen.statuses)
                 total.seconds.extend(seen.seconds)
-                kept.append(memory(server))
+                kept.append(memory(*family(server)))
                 return seen.statuses["200"] / seen.elapsed
 
             figures = alternated(
@@ -179,7 +186,7 @@ def main() -> None:
             eight = [form(*files[first : first + 8]) for first in range(0, min(len(files), 64), 8)]
             beyond = clients(address, eight, count=options.clients, seconds=min(seconds, 10), pause=0.1)
             after = clients(address, bodies, count=options.clients, seconds=min(seconds, 5))
-            kept.append(memory(server))
+            kept.append(memory(*family(server)))
     ratios = [ours / alone for ours, alone in zip(figures["served"], figures["network alone"], strict=True)]
     told = {
         "network alone, posters per second": spread(figures["network alone"]),
