@@ -323,7 +323,7 @@ def test_posters_without_a_headline_genre_have_no_interval_and_no_complaint() ->
     found = bootstrap_intervals(logits, targets, headline=headline, num_resamples=100)
     assert all(math.isnan(end) for end in found["map"])
     assert found["map_all"][0] < found["map_all"][1]
-    difference = paired_bootstrap(logits, -logits, targets, headline=headline, num_resamples=100)["map"]
+    difference = paired_bootstrap(logits, -logits, targets, headline=headline, num_resamples=100).scores["map"]
     assert math.isnan(difference.score)
     assert math.isnan(difference.p_value)
 
@@ -381,7 +381,7 @@ def test_the_best_answer_without_a_poster_by_hand() -> None:
 def test_a_checkpoint_does_not_differ_from_itself() -> None:
     logits, targets = random_case(60, 3)[:2]
     found = paired_bootstrap(logits, logits, targets, headline=torch.ones(3, dtype=torch.bool), num_resamples=100)
-    for difference in found.values():
+    for difference in [*found.scores.values(), *found.genres]:
         assert (difference.score, difference.interval, difference.p_value) == (0.0, (0.0, 0.0), 1.0)
 
 
@@ -392,12 +392,12 @@ def test_a_clear_difference_is_real_and_its_sign_is_that_of_the_first() -> None:
     better, worse = logits + 2 * targets, random
     found = paired_bootstrap(better, worse, targets, headline=headline, num_resamples=200)
     maps = [float(average_precision(answers, targets).mean()) for answers in (better, worse)]
-    assert found["map"].score == pytest.approx(maps[0] - maps[1], abs=1e-6)
-    low, high = found["map"].interval
-    assert 0 < low < found["map"].score < high
-    assert found["map"].p_value == pytest.approx(1 / 201)
+    assert found.scores["map"].score == pytest.approx(maps[0] - maps[1], abs=1e-6)
+    low, high = found.scores["map"].interval
+    assert 0 < low < found.scores["map"].score < high
+    assert found.scores["map"].p_value == pytest.approx(1 / 201)
     back = paired_bootstrap(worse, better, targets, headline=headline, num_resamples=200)
-    assert back["map"].interval == pytest.approx((-high, -low), abs=1e-9)
+    assert back.scores["map"].interval == pytest.approx((-high, -low), abs=1e-9)
 
 
 def test_pairing_finds_what_two_intervals_would_miss() -> None:
@@ -409,4 +409,6 @@ def test_pairing_finds_what_two_intervals_would_miss() -> None:
         for answers in (slightly, logits)
     )
     assert ours[0] < theirs[1]  # they overlap
-    assert paired_bootstrap(slightly, logits, targets, headline=headline, num_resamples=300)["map"].interval[0] > 0
+    assert (
+        paired_bootstrap(slightly, logits, targets, headline=headline, num_resamples=300).scores["map"].interval[0] > 0
+    )

@@ -16,7 +16,7 @@ from postergenre.data.posters import Posters
 from postergenre.data.splits import NUM_FOLDS
 from postergenre.errors import ConfigError
 from postergenre.evaluation import EvaluateConfig, Scored, scored
-from postergenre.evaluation.run import narrow_table
+from postergenre.evaluation.terminal import narrow_table
 from postergenre.metrics import genre_table, loss_interval, probability_scores
 from postergenre.training import TrainConfig, train
 from postergenre.training.ranks import launched
@@ -128,7 +128,7 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
 
 def _read(config: CrossvalidateConfig) -> Posters:
     root = Path(config.data.root).expanduser().absolute()  # as checkpoints name it
-    data = PosterData(replace(config.data, root=str(root)), config.preprocess)
+    data = PosterData(replace(config.data, root=str(root)), config.preprocess, mapping=config.genres)
     data.prepare_data()
     return data.read()
 

@@ -81,7 +81,7 @@ def _flat(branch: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _fingerprint(base: TrainConfig, console: Console) -> str:
     """Return what tells the posters and their splits from others; what is wrong with them is told before all trials."""
-    data = PosterData(base.data, base.preprocess)
+    data = PosterData(base.data, base.preprocess, mapping=base.genres)
     data.prepare_data()
     data.setup()
     for note in data.notes:
