@@ -89,14 +89,22 @@ def _print_elsewhere(console: Console, elsewhere: Elsewhere) -> None:
             soft_wrap=True,
         )
         return
-    table = narrow_table(f"here and at home ({elsewhere.home})")
-    names = ("support", "chance", "ap", "auroc")
-    for name in ("genre", *names, *(f"home\n{name}" for name in names), "ap\n±", "auroc\n±"):
-        table.add_column(name.replace("support", "posters"), justify="left" if name == "genre" else "right")
+    table = narrow_table(f"here and at home: {elsewhere.home}")
+    shown = {
+        "posters": "support", "chance": "chance", "ap": "ap", "home": "home_support", "chance ": "home_chance",
+        "ap ": "home_ap", "ap ±": "ap_difference", "auroc ±": "auroc_difference",
+    }  # fmt: skip
+    for name in ("genre", *shown):
+        table.add_column(name.strip(), justify="left" if name == "genre" else "right")
     for row in sorted(elsewhere.genres, key=lambda row: -row["support"]):
-        cells = (row[f"{side}{name}"] for side in ("", "home_") for name in names)
-        differences = (f"{row[f'{name}_difference']:+.3f}" for name in ("ap", "auroc"))
-        table.add_row(row["genre"], *(f"{c:.3f}" if isinstance(c, float) else str(c) for c in cells), *differences)
+        values = {name: row[name] for name in shown.values()}
+        table.add_row(
+            row["genre"],
+            *(
+                str(value) if isinstance(value, int) else f"{value:+.3f}" if "difference" in name else f"{value:.3f}"
+                for name, value in values.items()
+            ),
+        )
     console.print(table)
     console.print(
         f"mean of these {len(elsewhere.genres)}: AP {elsewhere.mean('ap'):.4f} here (chance "

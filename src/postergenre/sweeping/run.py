@@ -68,6 +68,8 @@ def _common(base: TrainConfig, dimensions: list[Dimension]) -> dict[str, Any]:
     """Return what trials of one study must have in common, flat: other settings would give other scores."""
     varied = {dimension.key for dimension in dimensions}
     flat = {key: value for key, value in _flat(asdict(base)).items() if key not in varied and key not in MACHINE}
+    if not base.genres.active:  # as before there was a mapping
+        flat = {key: value for key, value in flat.items() if not key.startswith("genres.")}
     space = {f"space.{key}": value for key, value in _flat({d.key: asdict(d) for d in dimensions}).items()}
     return flat | {key: value for key, value in space.items() if not key.endswith((".kind", ".key"))}
 
