@@ -17,6 +17,7 @@ from postergenre.metrics import (
     paired_bootstrap,
     resamples,
     score,
+    stand_together,
     weighted_average_precision,
 )
 
@@ -412,3 +413,27 @@ def test_pairing_finds_what_two_intervals_would_miss() -> None:
     assert (
         paired_bootstrap(slightly, logits, targets, headline=headline, num_resamples=300).scores["map"].interval[0] > 0
     )
+
+
+def test_differences_by_genre_are_those_of_the_average_precisions() -> None:
+    logits, targets = random_case(200, 3)[:2]
+    targets[:, 2] = 0
+    others = logits.clone()
+    others[:, 0] = torch.randn(200, generator=torch.Generator().manual_seed(1))
+    found = paired_bootstrap(logits, others, targets, headline=torch.tensor([True, True, False]), num_resamples=200)
+    first, same, nobody = found.genres
+    ap = average_precision(logits, targets) - average_precision(others, targets)
+    assert first.score == pytest.approx(float(ap[0]), abs=1e-6)
+    assert 0 < first.interval[0] < first.score < first.interval[1]
+    assert found.scores["map"].score == pytest.approx((first.score + same.score) / 2)
+    assert (same.score, same.interval, same.p_value) == (0.0, (0.0, 0.0), 1.0)
+    assert math.isnan(nobody.score)
+    assert math.isnan(nobody.p_value)
+
+
+def test_of_many_differences_those_stand_that_holm_lets_stand() -> None:
+    # 0.01 <= 0.05 / 4, 0.013 <= 0.05 / 3, 0.03 > 0.05 / 2: it falls, and so does every larger one.
+    assert stand_together([0.03, 0.01, 0.04, math.nan, 0.013]) == [False, True, False, False, True]
+    assert stand_together([0.03, 0.2, 0.3]) == [False, False, False]
+    assert stand_together([0.05]) == [True]
+    assert stand_together([]) == []

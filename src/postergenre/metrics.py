@@ -160,6 +160,22 @@ def average_precision(scores: Tensor, targets: Tensor) -> Tensor:
     return result
 
 
+def random_average_precision(positives: Tensor, num_posters: int) -> Tensor:
+    """Return the ``(G,)`` average precisions that a random order has in the mean; NaN for a genre without a positive.
+
+    Close to the share of the positives where there are many posters, and well above it where there are few: 0.18 for
+    one of twenty. The sum over ranks k of the chance that a positive stands there, times the precision to expect then.
+
+    Args:
+        positives: ``(G,)`` posters that have each genre.
+        num_posters: Of how many.
+    """
+    n, m = num_posters, positives.double()
+    harmonic = (1 / torch.arange(1, n + 1, dtype=torch.float64)).sum()
+    expected = (harmonic + (m - 1) / max(n - 1, 1) * (n - harmonic)) / n
+    return torch.where(m > 0, expected, torch.nan)
+
+
 def calibration_errors(probabilities: Tensor, truth: Tensor) -> Tensor:
     """Return the ``(G,)`` expected calibration errors of ``probabilities (N,G)``, one genre at a time."""
     return torch.stack(

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from postergenre.classifier.contract import Contract
 from postergenre.data.columns import UNKNOWN
-from postergenre.metrics import bootstrap_intervals, score
+from postergenre.metrics import bootstrap_intervals, random_average_precision, score
 
-KEPT = ("map", "map_prior", "map_all", "map_all_prior", "auroc", "bce", "bce_prior", "ece_genres", "ece", "num_genres")
+KEPT = ("map", "map_all", "auroc", "bce", "bce_prior", "ece_genres", "ece", "num_genres", "num_genres_all")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,8 +22,9 @@ class Group:
     """The value."""
     num_posters: int
     scores: dict[str, float]
-    """As ``metrics.score`` names them. ``map`` is over the headline genres that a poster of the group has, and
-    ``map_prior`` what knowing nothing scores on these posters: it differs from group to group."""
+    """As ``metrics.score`` names them; ``map`` is over the headline genres that a poster of the group has.
+    ``map_random`` and ``map_all_random`` are what a random order of these posters scores in the mean: more, the fewer
+    they are, as does every ranking."""
     interval: tuple[float, float]
     """95 % bootstrap interval of ``map``."""
 
@@ -54,7 +55,7 @@ def group_scores(
         large.sort()  # years, decades; a letter comes after them
     members = {value: [row for row, held in enumerate(values) if value in held] for value in large}
     if few:
-        told = f"{len(few)} others, each < {smallest} posters" if len(few) > 1 else f"{min(few)} (< {smallest} posters)"
+        told = f"{len(few)} others (< {smallest} each)" if len(few) > 1 else f"{min(few)} (< {smallest})"
         members[told] = [row for row, held in enumerate(values) if few & set(held)]
     return [
         _group(name, logits[rows], targets[rows], contract, num_resamples=num_resamples)
@@ -65,10 +66,12 @@ def group_scores(
 def _group(name: str, logits: Tensor, targets: Tensor, contract: Contract, *, num_resamples: int) -> Group:
     headline = contract.headline_mask()
     scores = score(logits, targets, priors=torch.tensor(contract.priors), headline=headline)
+    by_chance = random_average_precision(targets.sum(dim=0), len(targets))  # NaN where nobody has a genre
+    random = {"map_random": by_chance[headline].nanmean(), "map_all_random": by_chance.nanmean()}
     intervals = bootstrap_intervals(logits, targets, headline=headline, num_resamples=num_resamples)
     return Group(
         name=name,
         num_posters=len(targets),
-        scores={key: float(scores[key]) for key in KEPT},
+        scores={key: float(value) for key, value in ({key: scores[key] for key in KEPT} | random).items()},
         interval=intervals["map"],
     )

@@ -64,8 +64,8 @@ def _told(scores: dict[str, float], name: str) -> str:
 
 
 def _print_groups(console: Console, column: str, groups: list[Group]) -> None:
-    table = narrow_table(f"by {column}; prior: what knowing nothing scores on the same posters")
-    for name in (column, "posters", "genres", "mAP", "95 % interval", "prior", "AUROC", "BCE", "prior", "ECE"):
+    table = narrow_table(f"by {column}; random: what a random order of the same posters scores")
+    for name in (column, "posters", "genres", "mAP", "95 %", "random", "AUROC", "BCE", "ECE"):
         table.add_column(name, justify="left" if name == column else "right")
     for group in groups:
         scores = group.scores
@@ -74,8 +74,8 @@ def _print_groups(console: Console, column: str, groups: list[Group]) -> None:
             str(group.num_posters),
             f"{scores['num_genres']:.0f}",
             f"{scores['map']:.3f}",
-            "{:.3f} … {:.3f}".format(*group.interval),
-            *(f"{scores[name]:.3f}" for name in ("map_prior", "auroc", "bce", "bce_prior", "ece_genres")),
+            "{:.2f}–{:.2f}".format(*group.interval),
+            *(f"{scores[name]:.3f}" for name in ("map_random", "auroc", "bce", "ece_genres")),
         )
     console.print(table)
 
