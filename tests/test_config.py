@@ -19,7 +19,7 @@ from postergenre.sweeping.space import read_space
 from postergenre.training import TrainConfig, train
 
 CONF = ROOT / "conf"
-GROUPS = ("data", "model", "augment", "loss", "optim", "trainer")
+GROUPS = ("data", "genres", "model", "augment", "loss", "optim", "trainer")
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
@@ -110,6 +110,7 @@ def test_typos_and_wrong_types_are_named_by_hydra(override: str, message: str) -
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("genres.unknown=keep", "no genres.unknown 'keep'; known: error, drop"),
         ("data.split=random", "no data.split 'random'; known: fixed, original, column"),
         ("data.fold=5", "data.fold must lie in 0 … 4, not 5"),
         ("preprocess.resize=zoom", "no resize 'zoom'; known: stretch, letterbox, crop"),
@@ -140,6 +141,26 @@ def test_the_other_verbs_need_little_and_say_what(name: str, schema: type, neede
             parse(compose(name, overrides=["output_dir=x"]), schema)
         config = compose(name, overrides=["output_dir=x", *(f"{key}=y" for key in needed)])
         assert isinstance(parse(config, schema), schema)
+
+
+def test_another_set_brings_its_genres_to_evaluation() -> None:
+    register("evaluate", EvaluateConfig)
+    asked = ["output_dir=x", "checkpoint=y", "split=all", "data.root=z"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        assert parse(compose("evaluate", overrides=asked), EvaluateConfig).genres is None
+        overrides = [*asked, "genres=tmdb_to_original", "genres.unknown=drop", "groups=[country,decade]"]
+        config = parse(compose("evaluate", overrides=overrides), EvaluateConfig)
+    assert config.genres is not None
+    assert config.genres.became("Sci-Fi & Fantasy") == ["Sci-Fi", "Fantasy"]
+    assert (config.genres.unknown, config.groups) == ("drop", ["country", "decade"])
+
+
+def test_a_map_of_ones_own_is_told_on_the_command_line() -> None:
+    config = composed(
+        "+genres.derive={Dark Comedy:[Comedy,Crime]}", "+genres.rename={Sci Fi:Sci-Fi}", "genres.drop=[Short]"
+    )
+    assert config.genres.derive == {"Dark Comedy": ["Comedy", "Crime"]}
+    assert (config.genres.rename, config.genres.drop) == ({"Sci Fi": "Sci-Fi"}, ["Short"])
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "sweep").glob("*.yaml")))

@@ -8,6 +8,7 @@ import torch
 
 from conftest import COLOURS, read_csv, small_config
 from postergenre.crossvalidation import CrossvalidateConfig, crossvalidate
+from postergenre.crossvalidation.comparison import compare
 from postergenre.errors import ConfigError
 from postergenre.metrics import average_precision
 from postergenre.training import TrainConfig
@@ -75,3 +76,65 @@ def test_a_split_of_ones_own_is_not_folded(colour_posters: Path, tmp_path: Path)
     asked.data.split = "original"
     with pytest.raises(ConfigError, match=r"data\.split=fixed, not original"):
         CrossvalidateConfig(data=asked.data)
+
+
+def test_two_cross_validations_are_compared_genre_by_genre(
+    colour_posters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crossvalidate(config(colour_posters, tmp_path / "plain", folds=[0, 1]))
+    other = config(colour_posters, tmp_path / "slow", folds=[0, 1], against=str(tmp_path / "plain"))
+    other.optim.lr = 1e-5
+    crossvalidate(other)
+    found = json.loads((tmp_path / "slow" / "crossvalidation.json").read_text())["against"]
+    ap = {
+        side: [
+            {row["genre"]: float(row["ap"]) for row in read_csv(tmp_path / side / fold / "test" / "per_genre.csv")}
+            for fold in ("fold0", "fold1")
+        ]
+        for side in ("slow", "plain")
+    }
+    assert [row["name"] for row in found["genres"]] == list(COLOURS)
+    for row in found["genres"]:
+        one, two = (ap["slow"][fold][row["name"]] - ap["plain"][fold][row["name"]] for fold in (0, 1))
+        assert row["difference"] == pytest.approx((one + two) / 2)
+        assert row["sd"] == pytest.approx(abs(one - two) / 2**0.5)
+        assert (row["higher"], row["folds"]) == ((one > 0) + (two > 0), 2)
+    scores = {row["name"]: row for row in found["scores"]}
+    assert scores["map"]["difference"] < 0
+    assert scores["map"]["mean"] + -scores["map"]["other"] == pytest.approx(scores["map"]["difference"])
+    assert f"minus {tmp_path / 'plain'}, fold by fold" in " ".join(capsys.readouterr().out.split())
+    # To ask again for a comparison trains nothing: it is no setting of the folds.
+    crossvalidate(config(colour_posters, tmp_path / "plain", folds=[0, 1], against=str(tmp_path / "slow")))
+    back = json.loads((tmp_path / "plain" / "crossvalidation.json").read_text())["against"]
+    assert [row["difference"] for row in back["genres"]] == pytest.approx(
+        [-row["difference"] for row in found["genres"]]
+    )
+
+
+def test_a_cross_validation_that_cannot_be_compared_with_is_told_before_training(
+    colour_posters: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"against=.*nowhere has no scores of fold2: give the folder"):
+        crossvalidate(config(colour_posters, tmp_path / "run", folds=[2], against=str(tmp_path / "nowhere")))
+    assert not (tmp_path / "run" / "fold2").exists()
+
+
+def test_a_genre_that_became_another_is_not_compared(tmp_path: Path) -> None:
+    for side, genres, ap in (
+        ("one", ["Music", "Musical"], "Music,0.5\nMusical,0.2\nDrama,0.7"),
+        ("two", ["Music", "Music"], "Music,0.6\nDrama,0.9"),
+    ):
+        folder = tmp_path / side / "fold0" / "test"
+        folder.mkdir(parents=True)
+        names = ("map", "map_all", "auroc", "bce", "f1_macro_tuned", "ece_genres")
+        (folder / "metrics.json").write_text(json.dumps({"scores": dict.fromkeys(names, 0.5)}))
+        (folder / "per_genre.csv").write_text(f"genre,ap\n{ap}\n")
+        rows = [f"/{side}/{i}.jpg,{genre}|Drama" for i, genre in enumerate(genres)]
+        (folder / "predictions.csv").write_text("\n".join(["poster,genres", *rows]))
+    found = compare(tmp_path / "one", tmp_path / "two", [0])
+    assert [(row.name, row.support, row.difference) for row in found.genres] == [("Drama", 2, pytest.approx(-0.2))]
+    assert found.left_out == ["Music", "Musical"]
+    text = (tmp_path / "two" / "fold0" / "test" / "predictions.csv").read_text()
+    (tmp_path / "two" / "fold0" / "test" / "predictions.csv").write_text(text.replace("1.jpg", "9.jpg"))
+    with pytest.raises(ConfigError, match=r"fold 0 of .*two tested other posters: the two cannot be compared"):
+        compare(tmp_path / "one", tmp_path / "two", [0])

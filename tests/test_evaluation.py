@@ -10,10 +10,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from conftest import evaluate_config, read_csv, small_config
 from postergenre.classifier.contract import find_checkpoints, read_checkpoint
-from postergenre.errors import CheckpointError, ConfigError, DataError
+from postergenre.errors import CheckpointError, ConfigError
 from postergenre.evaluation import EvaluateConfig, evaluate
 from postergenre.evaluation.answers import answer
 from postergenre.evaluation.config import Place
+from postergenre.genres import GenreMapping
 from postergenre.training import TrainConfig, Trained, train
 
 
@@ -31,19 +32,6 @@ def altered(trained: Trained, path: Path, *, noise: float) -> Path:
     }
     torch.save(checkpoint | {"state_dict": state, "postergenre": contract.to_plain()}, path)
     return path
-
-
-@pytest.fixture
-def elsewhere(colour_posters: Path, tmp_path: Path) -> Path:
-    """Another set: some of the posters, in the simple schema, with one genre that nobody has heard of."""
-    rows = read_csv(colour_posters / "train.csv")[:30]
-    lines = ["image,genres"]
-    for number, row in enumerate(rows):
-        genres = [name for name in ("Green", "Red") if row[name] == "1"] + (["Mauve"] if number % 3 == 0 else [])
-        lines.append(f"{colour_posters}/Images/{row['Id']}.jpg,{'|'.join(genres or ['Mauve'])}")
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "train.csv").write_text("\n".join(lines))
-    return tmp_path / "set"
 
 
 def test_evaluate_gives_the_very_numbers_training_gave(trained: Trained, tmp_path: Path) -> None:
@@ -125,6 +113,20 @@ def test_a_worse_checkpoint_is_found_to_be_worse(
     assert told["score"] == pytest.approx(whole - alone["map"], abs=1e-6)
     assert 0 < told["interval"][0] < told["score"] < told["interval"][1]
     assert "the difference in mAP is real" in capsys.readouterr().out
+    genres = json.loads((tmp_path / "out" / "metrics.json").read_text())["against"]["genres"]
+    ours, theirs = (
+        {row["genre"]: float(row["ap"]) for row in read_csv(tmp_path / folder / "per_genre.csv")}
+        for folder in ("out", "alone")
+    )
+    assert {row["genre"]: row["difference"] for row in genres} == pytest.approx(
+        {name: ours[name] - theirs[name] for name in ours}, abs=1e-6
+    )
+    assert np.mean([row["difference"] for row in genres]) == pytest.approx(told["score"], abs=1e-6)
+    assert [(row["ap"], row["other_ap"]) for row in genres] == [
+        (pytest.approx(ours[name], abs=1e-6), pytest.approx(theirs[name], abs=1e-6)) for name in ours
+    ]
+    for row in genres:
+        assert row["low"] <= row["difference"] <= row["high"]
 
 
 def test_a_checkpoint_against_itself_may_be_chance(
@@ -158,29 +160,6 @@ def test_looking_twice_changes_answers_a_little(trained: Trained, tmp_path: Path
     once, twice = (evaluate(config(trained, tmp_path, tta=tta)) for tta in ("none", "flip"))
     assert twice["bce"] != once["bce"]
     assert twice["map"] == pytest.approx(once["map"], abs=0.1)
-
-
-def test_another_poster_set_is_scored_by_the_names_of_its_genres(
-    trained: Trained, elsewhere: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    scores = evaluate(config(trained, tmp_path / "out", split="all", data=Place(root=str(elsewhere))))
-    assert scores["num_posters"] == 30
-    assert scores["num_genres_all"] == 2  # Blue is nowhere
-    assert scores["map"] > 0.95
-    rows = {row["genre"]: row for row in read_csv(tmp_path / "out" / "per_genre.csv")}
-    assert (rows["Blue"]["support"], rows["Blue"]["ap"]) == ("0", "nan")
-    assert "genres the checkpoint does not know, left out: Mauve" in capsys.readouterr().out
-
-
-def test_another_poster_set_has_to_be_named_and_to_share_a_genre(
-    trained: Trained, elsewhere: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(ConfigError, match=r"say which with data\.root=FOLDER"):
-        evaluate(config(trained, tmp_path, split="all"))
-    text = (elsewhere / "train.csv").read_text()
-    (elsewhere / "train.csv").write_text(text.replace("Red", "Ochre").replace("Green", "Teal"))
-    with pytest.raises(DataError, match="no poster has a genre that the checkpoint knows"):
-        evaluate(config(trained, tmp_path, split="all", data=Place(root=str(elsewhere))))
 
 
 def test_training_on_a_set_that_is_all_test_is_refused(colour_posters: Path, tmp_path: Path) -> None:
@@ -224,7 +203,11 @@ def test_checkpoints_are_named_by_path_pattern_or_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [({"split": "some"}, "no split 'some'; known: auto, all"), ({"tta": "spin"}, "no tta 'spin'"),
-     ({"num_resamples": 5}, "num_resamples must be at least 100")],
+     ({"num_resamples": 5}, "num_resamples must be at least 100"),
+     ({"min_group": 0}, "min_group must be at least 1, not 0"),
+     ({"groups": ["year", "year"]}, "groups names a column twice: year, year"),
+     ({"genres": GenreMapping()}, "genres=… is for another poster set: say split=all data.root=FOLDER"),
+     ({"home": "x", "split": "test"}, "home=… is for another poster set")],
 )  # fmt: skip
 def test_settings_that_cannot_work_are_told(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -17,6 +17,7 @@ from postergenre.metrics import (
     paired_bootstrap,
     resamples,
     score,
+    stand_together,
     weighted_average_precision,
 )
 
@@ -323,7 +324,7 @@ def test_posters_without_a_headline_genre_have_no_interval_and_no_complaint() ->
     found = bootstrap_intervals(logits, targets, headline=headline, num_resamples=100)
     assert all(math.isnan(end) for end in found["map"])
     assert found["map_all"][0] < found["map_all"][1]
-    difference = paired_bootstrap(logits, -logits, targets, headline=headline, num_resamples=100)["map"]
+    difference = paired_bootstrap(logits, -logits, targets, headline=headline, num_resamples=100).scores["map"]
     assert math.isnan(difference.score)
     assert math.isnan(difference.p_value)
 
@@ -381,7 +382,7 @@ def test_the_best_answer_without_a_poster_by_hand() -> None:
 def test_a_checkpoint_does_not_differ_from_itself() -> None:
     logits, targets = random_case(60, 3)[:2]
     found = paired_bootstrap(logits, logits, targets, headline=torch.ones(3, dtype=torch.bool), num_resamples=100)
-    for difference in found.values():
+    for difference in [*found.scores.values(), *found.genres]:
         assert (difference.score, difference.interval, difference.p_value) == (0.0, (0.0, 0.0), 1.0)
 
 
@@ -392,12 +393,12 @@ def test_a_clear_difference_is_real_and_its_sign_is_that_of_the_first() -> None:
     better, worse = logits + 2 * targets, random
     found = paired_bootstrap(better, worse, targets, headline=headline, num_resamples=200)
     maps = [float(average_precision(answers, targets).mean()) for answers in (better, worse)]
-    assert found["map"].score == pytest.approx(maps[0] - maps[1], abs=1e-6)
-    low, high = found["map"].interval
-    assert 0 < low < found["map"].score < high
-    assert found["map"].p_value == pytest.approx(1 / 201)
+    assert found.scores["map"].score == pytest.approx(maps[0] - maps[1], abs=1e-6)
+    low, high = found.scores["map"].interval
+    assert 0 < low < found.scores["map"].score < high
+    assert found.scores["map"].p_value == pytest.approx(1 / 201)
     back = paired_bootstrap(worse, better, targets, headline=headline, num_resamples=200)
-    assert back["map"].interval == pytest.approx((-high, -low), abs=1e-9)
+    assert back.scores["map"].interval == pytest.approx((-high, -low), abs=1e-9)
 
 
 def test_pairing_finds_what_two_intervals_would_miss() -> None:
@@ -409,4 +410,30 @@ def test_pairing_finds_what_two_intervals_would_miss() -> None:
         for answers in (slightly, logits)
     )
     assert ours[0] < theirs[1]  # they overlap
-    assert paired_bootstrap(slightly, logits, targets, headline=headline, num_resamples=300)["map"].interval[0] > 0
+    assert (
+        paired_bootstrap(slightly, logits, targets, headline=headline, num_resamples=300).scores["map"].interval[0] > 0
+    )
+
+
+def test_differences_by_genre_are_those_of_the_average_precisions() -> None:
+    logits, targets = random_case(200, 3)[:2]
+    targets[:, 2] = 0
+    others = logits.clone()
+    others[:, 0] = torch.randn(200, generator=torch.Generator().manual_seed(1))
+    found = paired_bootstrap(logits, others, targets, headline=torch.tensor([True, True, False]), num_resamples=200)
+    first, same, nobody = found.genres
+    ap = average_precision(logits, targets) - average_precision(others, targets)
+    assert first.score == pytest.approx(float(ap[0]), abs=1e-6)
+    assert 0 < first.interval[0] < first.score < first.interval[1]
+    assert found.scores["map"].score == pytest.approx((first.score + same.score) / 2)
+    assert (same.score, same.interval, same.p_value) == (0.0, (0.0, 0.0), 1.0)
+    assert math.isnan(nobody.score)
+    assert math.isnan(nobody.p_value)
+
+
+def test_of_many_differences_those_stand_that_holm_lets_stand() -> None:
+    # 0.01 <= 0.05 / 4, 0.013 <= 0.05 / 3, 0.03 > 0.05 / 2: it falls, and so does every larger one.
+    assert stand_together([0.03, 0.01, 0.04, math.nan, 0.013]) == [False, True, False, False, True]
+    assert stand_together([0.03, 0.2, 0.3]) == [False, False, False]
+    assert stand_together([0.05]) == [True]
+    assert stand_together([]) == []

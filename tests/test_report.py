@@ -16,6 +16,9 @@ from torch import Tensor
 
 from postergenre.classifier.contract import Contract
 from postergenre.evaluation.card import write_card
+from postergenre.evaluation.comparison import compare
+from postergenre.evaluation.elsewhere import Elsewhere, beside_home, told
+from postergenre.evaluation.groups import group_scores
 from postergenre.evaluation.report import write_report
 from postergenre.evaluation.report.findings import co_occurrence, entropies, precision_recall, reliability
 from postergenre.evaluation.report.gallery import (
@@ -332,6 +335,62 @@ def test_what_is_missing_is_left_out(scored: Scored, tmp_path: Path) -> None:
     assert "undefined" not in shown.text.lower()
     card = write_card(bare, tmp_path).read_text(encoding="utf-8")
     assert "| mean average precision (mAP), headline genres | – |  | – |" in card
+
+
+@pytest.fixture
+def further(scored: Scored) -> Scored:
+    """The same, of another set, in groups, and compared with answers that lack the scores of War."""
+    others = scored.logits.clone()
+    others[:, 1] = torch.randn(len(others), generator=torch.Generator().manual_seed(2))
+    contract = scored.contract
+    home = {"support": 9, "chance": 0.25, "ap": 0.9, "auroc": 0.75}
+    provenance = {"val_genres": {"Drama": home, "War": home, "Nobody’s": home}}
+    asked = replace(contract, provenance=contract.provenance | provenance)
+    left_out = Elsewhere(strange={NASTY: 3}, absent=["Opera"], num_without=2)
+    values = [("1990s",) if row < 60 else ("2000s", "2010s") for row in range(len(others))]
+    return replace(
+        scored,
+        contract=asked,
+        notes=told(left_out, asked),
+        elsewhere=beside_home(left_out, scored.genres, asked, None, alone=True),
+        groups={
+            NASTY: group_scores(
+                values, logits=scored.logits, targets=scored.targets, contract=contract, smallest=5, num_resamples=100
+            )
+        },
+        against=compare(
+            scored.logits, others, scored.targets, contract=contract, other=f"{NASTY}.ckpt", num_resamples=100
+        ),
+    )
+
+
+def test_another_set_groups_and_differences_have_sections_of_their_own(further: Scored, tmp_path: Path) -> None:
+    page = Page(write_report(further, tmp_path))
+    sections = [attributes["id"] for attributes in page.all("section") if "id" in attributes]
+    assert sections == [*SECTIONS[:2], "elsewhere", "groups", "against", *SECTIONS[2:]]
+    assert [f"#{section}" for section in sections] == [attributes["href"] for attributes in page.all("a")]
+    assert "<script" not in page.source
+    ap, auroc = (float(further.genres[1][name]) for name in ("ap", "auroc"))
+    row = page.rows("home")["War"]
+    assert row[4:8] == ["9", "0.250", "0.900", "0.750"]
+    assert (row[8], row[-1]) == (f"{ap - 0.9:+.3f}".replace("-", "−"), f"{auroc - 0.75:+.3f}".replace("-", "−"))
+    assert "Nobody’s" not in page.rows("home")  # no poster here has it
+    assert f"{NASTY} (3)" in page.text
+    assert "genres that this set does not know, left out: Opera" in page.text
+    assert {name: cells[0] for name, cells in page.rows("groups").items() if name[:1].isdigit()} == {
+        "1990s": "60", "2000s": "20", "2010s": "20",
+    }  # fmt: skip
+    assert further.against is not None
+    war = further.against.genres[1]
+    assert war["holds"]
+    assert page.rows("against")["War"][3] == f"{war['difference']:+.3f}"
+    assert page.rows("against")["War"][-1].endswith("*")
+    assert page.rows("against")["Drama"][3] == "+0.000"
+    difference = further.against.scores["map"].score
+    assert page.rows("differences")["mean average precision (mAP), headline genres"][0] == f"{difference:+.4f}"
+    card = write_card(further, tmp_path).read_text(encoding="utf-8")
+    assert "| 1990s | 60 |" in card
+    assert "Here and at home (validation at the end of training):" in card
 
 
 def test_no_poster_with_a_genre(tmp_path: Path) -> None:

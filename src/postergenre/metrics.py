@@ -85,6 +85,7 @@ def score(
     headline: Tensor,
     thresholds: Tensor | None = None,
     raw: Tensor | None = None,
+    ranked: tuple[Tensor, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Return the protocol's scores, each a scalar tensor.
 
@@ -95,21 +96,19 @@ def score(
         headline: ``(G,)`` bool, the genres that count in ``map``.
         thresholds: ``(G,)`` probabilities fitted elsewhere; adds the scores ``*_tuned``.
         raw: ``(N,G)`` logits before calibration; adds the scores ``*_before``.
+        ranked: What ``rankings`` said of them, where somebody asked before.
     """
     probabilities = logits.sigmoid()
     truth = targets.int()
     present = truth.any(dim=0)  # (G,)
-    ap = average_precision(logits, targets)
-    # A genre that every poster has cannot be ranked either.
-    ranked = present & ~truth.all(dim=0)
-    auroc = [_auroc(logits[:, genre], truth[:, genre]) for genre in ranked.nonzero().flatten()]
+    ap, auroc = ranked or rankings(logits, targets)
     chance = targets.mean(dim=0)  # expected AP of a ranking that knows nothing
     scores = {
         "map": ap[headline & present].mean(),
         "map_prior": chance[headline & present].mean(),
         "map_all": ap[present].mean(),
         "map_all_prior": chance[present].mean(),
-        "auroc": torch.stack(auroc).mean() if auroc else torch.tensor(torch.nan),
+        "auroc": auroc.nanmean(),
         **probability_scores(logits, targets, headline=headline),
         "bce_prior": functional.binary_cross_entropy(priors.clamp(1e-7, 1 - 1e-7).expand_as(targets), targets),
         "accuracy": ((probabilities >= 0.5) == (truth > 0)).float().mean(),
@@ -139,12 +138,42 @@ def probability_scores(logits: Tensor, targets: Tensor, *, headline: Tensor) -> 
     }
 
 
+def rankings(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how well each genre ranks the posters: ``(G,)`` average precisions and ``(G,)`` AUROCs.
+
+    Args:
+        logits: ``(N,G)``.
+        targets: ``(N,G)``. A genre that no poster has is NaN, and so is the AUROC of one that every poster has.
+    """
+    truth = targets.int()
+    auroc = torch.full((targets.shape[1],), torch.nan, device=targets.device)
+    for genre in (truth.any(dim=0) & ~truth.all(dim=0)).nonzero().flatten():
+        auroc[genre] = _auroc(logits[:, genre], truth[:, genre])
+    return average_precision(logits, targets), auroc
+
+
 def average_precision(scores: Tensor, targets: Tensor) -> Tensor:
     """Return ``(G,)`` average precisions of ``scores (N,G)``; NaN for a genre without a positive."""
     result = torch.full((targets.shape[1],), torch.nan, device=targets.device)
     for genre in targets.any(dim=0).nonzero().flatten():
         result[genre] = binary_average_precision(_ranks(scores[:, genre]), targets[:, genre].int())
     return result
+
+
+def random_average_precision(positives: Tensor, num_posters: int) -> Tensor:
+    """Return the ``(G,)`` average precisions that a random order has in the mean; NaN for a genre without a positive.
+
+    Close to the share of the positives where there are many posters, and well above it where there are few: 0.18 for
+    one of twenty. The sum over ranks k of the chance that a positive stands there, times the precision to expect then.
+
+    Args:
+        positives: ``(G,)`` posters that have each genre.
+        num_posters: Of how many.
+    """
+    n, m = num_posters, positives.double()
+    harmonic = (1 / torch.arange(1, n + 1, dtype=torch.float64)).sum()
+    expected = (harmonic + (m - 1) / max(n - 1, 1) * (n - harmonic)) / n
+    return torch.where(m > 0, expected, torch.nan)
 
 
 def calibration_errors(probabilities: Tensor, truth: Tensor) -> Tensor:
@@ -243,7 +272,7 @@ def bootstrap_intervals(
         seed: Of the draws.
         level: Share of the resamples that the interval holds.
     """
-    values = _resampled(logits, targets, headline=headline, num_resamples=num_resamples, seed=seed)
+    values, _ = _resampled(logits, targets, headline=headline, num_resamples=num_resamples, seed=seed)
     return {name: _interval(_centred(resampled)[1], level) for name, resampled in values.items()}
 
 
@@ -257,15 +286,19 @@ def loss_interval(
 
 def _resampled(
     logits: Tensor, targets: Tensor, *, headline: Tensor, num_resamples: int, seed: int
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Return ``(1+R,)`` values of each headline score: of the posters as they are, then of R resamples."""
+) -> tuple[dict[str, npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
+    """Return ``(1+R,)`` values of each headline score, and ``(1+R,G)`` average precisions.
+
+    The first are of the posters as they are, the others of R resamples.
+    """
     draws = _draws(len(targets), num_resamples, seed=seed)
     ap = weighted_average_precision(logits.numpy(), targets.numpy(), draws)  # (1+R, G)
-    return {
+    values = {
         "map": _row_means(ap[:, headline.numpy()]),
         "map_all": _row_means(ap),
         "bce": _resampled_loss(logits, targets, draws),
     }
+    return values, ap
 
 
 def _draws(num_posters: int, num_resamples: int, *, seed: int) -> npt.NDArray[np.int64]:
@@ -307,6 +340,16 @@ class Difference:
     """Two-sided: how often posters drawn anew would turn the sign, were there no difference."""
 
 
+@dataclass(kw_only=True, slots=True)
+class Paired:
+    """How two sets of answers to the same posters differ."""
+
+    scores: dict[str, Difference]
+    """Of ``map``, ``map_all`` and ``bce``."""
+    genres: list[Difference]
+    """Of the average precision of each of the G genres; NaN for one that no poster has."""
+
+
 def paired_bootstrap(
     logits: Tensor,
     others: Tensor,
@@ -316,8 +359,8 @@ def paired_bootstrap(
     num_resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-) -> dict[str, Difference]:
-    """Return the differences of ``map``, ``map_all`` and ``bce`` between two sets of answers to the same posters.
+) -> Paired:
+    """Return the differences of ``map``, ``map_all``, ``bce`` and each genre's AP between two sets of answers.
 
     Both are scored on the same resamples, so that what makes a draw of posters easy or hard drops out (Efron and
     Tibshirani, "An introduction to the bootstrap", 1993, chapters 13 and 16). The percentiles are moved as those of
@@ -332,21 +375,44 @@ def paired_bootstrap(
         seed: Of the draws.
         level: Share of the resamples that the interval holds.
     """
-    ours, theirs = (
+    (ours, our_ap), (theirs, their_ap) = (
         _resampled(answers, targets, headline=headline, num_resamples=num_resamples, seed=seed)
         for answers in (logits, others)
     )
-    found = {}
-    for name in ours:
-        values = ours[name] - theirs[name]
-        score, moved = _centred(values)
-        noise = np.abs(moved - score)  # how far the difference strays when posters are drawn anew
-        found[name] = Difference(
-            score=score,
-            interval=_interval(moved, level),
-            p_value=float((1 + np.sum(noise >= abs(score))) / (1 + len(noise))) if np.isfinite(score) else score,
-        )
-    return found
+    return Paired(
+        scores={name: _difference(ours[name] - theirs[name], level) for name in ours},
+        genres=[_difference(values, level) for values in (our_ap - their_ap).T],
+    )
+
+
+def _difference(values: npt.NDArray[np.float64], level: float) -> Difference:
+    """Return what ``values (1+R,)`` say: the difference on the posters as they are, then on resamples."""
+    score, moved = _centred(values)
+    known = moved[np.isfinite(moved)]  # a resample may have lost all posters of a genre
+    noise = np.abs(known - score)  # how far the difference strays when posters are drawn anew
+    return Difference(
+        score=score,
+        interval=_interval(moved, level),
+        p_value=float((1 + np.sum(noise >= abs(score))) / (1 + len(noise))) if np.isfinite(score) else score,
+    )
+
+
+def stand_together(p_values: Sequence[float], *, level: float = 0.05) -> list[bool]:
+    """Return which of several differences hold when all of them are looked at (Holm, 1979).
+
+    Of 22 genres, one would differ "at 5 %" by chance alone.
+
+    Args:
+        p_values: One for each difference; NaN where there is none.
+        level: Chance that any of those returned as true is none.
+    """
+    known = [place for place, p in enumerate(p_values) if np.isfinite(p)]
+    holds = [False] * len(p_values)
+    for rank, place in enumerate(sorted(known, key=lambda place: p_values[place])):
+        if p_values[place] > level / (len(known) - rank):
+            break
+        holds[place] = True
+    return holds
 
 
 def _row_means(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -403,20 +469,19 @@ def genre_table(
         thresholds: ``(G,)``.
     """
     probabilities = logits.sigmoid()
-    ap = average_precision(logits, targets)
+    ap, auroc = rankings(logits, targets)
     before, after = (calibration_errors(p, targets) for p in (raw.sigmoid(), probabilities))
     rows: list[dict[str, str | float]] = []
     for i, genre in enumerate(genres):
         truth, decided = targets[:, i] > 0, probabilities[:, i] >= thresholds[i]
         hits, support = int((truth & decided).sum()), int(truth.sum())
-        scores, mixed = logits[:, i], 0 < support < len(truth)
         rows.append(
             {
                 "genre": genre,
                 "support": support,
                 "chance": support / len(truth),
                 "ap": float(ap[i]),
-                "auroc": float(_auroc(scores, truth.int())) if mixed else float("nan"),
+                "auroc": float(auroc[i]),
                 "threshold": float(thresholds[i]),
                 "precision": hits / max(int(decided.sum()), 1) if support else float("nan"),
                 "recall": hits / support if support else float("nan"),

@@ -47,9 +47,10 @@ class Contract:
     offsets: list[float] = field(default_factory=list)
     """``(G,)`` added to a logit after that; 0 before."""
     data: dict[str, Any]
-    """The ``DataConfig`` of training, and the ``fingerprint`` of the posters and splits."""
+    """The ``DataConfig`` of training, its ``GenreMapping`` as ``genres``, and the ``fingerprint`` of the posters and
+    splits."""
     provenance: dict[str, Any] = field(default_factory=dict)
-    """Versions, command, device and precision; the validation scores of these very weights."""
+    """Versions, command, device and precision; the validation scores of these very weights, in all and by genre."""
 
     def __post_init__(self) -> None:
         self.temperatures = self.temperatures or [1.0] * len(self.genres)
@@ -79,6 +80,15 @@ class Contract:
             return genres
         return [self.genres[max(order, key=lambda i: reached[i])]]
 
+    def only(self, genres: Sequence[str]) -> "Contract":
+        """Return what it says about some of its genres, in their order."""
+        places = [self.genres.index(genre) for genre in genres]
+        per_genre: dict[str, Any] = {
+            name: [getattr(self, name)[place] for place in places] for name in PER_GENRE if name != "genres"
+        }
+        headline = [genre for genre in self.headline if genre in genres]
+        return replace(self, genres=Genres(genres), headline=headline, **per_genre)
+
     @classmethod
     def together(cls, contracts: Sequence["Contract"]) -> "Contract":
         """Return what an ensemble says about itself: it averages calibrated logits, and here the thresholds.
@@ -106,7 +116,7 @@ class Contract:
 
     def to_json(self) -> str:
         """Return the contract as JSON, for files whose metadata is text; a score that is no number becomes null."""
-        return json.dumps(_without_nan(self.to_plain()), allow_nan=False)
+        return json.dumps(without_nan(self.to_plain()), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Contract":
@@ -171,13 +181,13 @@ class Contract:
                 raise CheckpointError(f"its contract is broken: {name} is not a table")
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """Return plain data as JSON knows it, which has neither NaN nor infinity."""
     match value:
         case dict():
-            return {key: _without_nan(item) for key, item in value.items()}
+            return {key: without_nan(item) for key, item in value.items()}
         case list() | tuple():
-            return [_without_nan(item) for item in value]
+            return [without_nan(item) for item in value]
         case float() if not math.isfinite(value):
             return None
         case _:

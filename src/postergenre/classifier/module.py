@@ -13,7 +13,7 @@ from postergenre.calibration import fit_calibration, fit_thresholds
 from postergenre.classifier.contract import KEY, Contract, load_network
 from postergenre.classifier.optim import OptimConfig, build_optimizer, build_schedule
 from postergenre.errors import ConfigError
-from postergenre.metrics import GenreScores, score
+from postergenre.metrics import GenreScores, rankings, score
 from postergenre.mixing import mix
 from postergenre.networks import PosterNetwork
 
@@ -130,7 +130,8 @@ class PosterClassifier(LightningModule):
             self.contract.temperatures, self.contract.offsets = temperatures.tolist(), offsets.tolist()
             probabilities = self.contract.calibrate(logits).sigmoid()
             self.contract.thresholds = fit_thresholds(probabilities.cpu(), targets.cpu()).tolist()
-        scores = self.scores(logits, targets)
+        ranked = rankings(logits, targets)  # which calibration leaves as it is
+        scores = self.scores(logits, targets, ranked=ranked)
         self.log_dict({f"val/{name}": value for name, value in scores.items()})
         self.log("map", scores["map"], prog_bar=True, logger=False)
         if self.trainer.state.fn == "fit":
@@ -138,14 +139,28 @@ class PosterClassifier(LightningModule):
                 "epoch": self.current_epoch,
                 "step": self.global_step,
                 "val": {name: float(value) for name, value in scores.items()},
+                "val_genres": self._by_genre(targets, *ranked),
             }
 
-    def scores(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def _by_genre(self, targets: Tensor, ap: Tensor, auroc: Tensor) -> dict[str, dict[str, float]]:
+        """Return what scores elsewhere are compared with: of each genre of the validation posters, how it is ranked."""
+        support = targets.sum(dim=0).tolist()
+        return {
+            genre: {"support": int(count), "chance": count / len(targets), "ap": float(ap[i]), "auroc": float(auroc[i])}
+            for i, (genre, count) in enumerate(zip(self.contract.genres, support, strict=True))
+            if 0 < count < len(targets)
+        }
+
+    def scores(
+        self, logits: Tensor, targets: Tensor, *, ranked: tuple[Tensor, Tensor] | None = None
+    ) -> dict[str, Tensor]:
         """Return the protocol's scores of the network's ``logits (N,G)``, calibrated, and their calibration before."""
         thresholds = torch.tensor(self.contract.thresholds, device=logits.device)
         priors, headline = self.val_scores.priors, self.val_scores.headline
         calibrated = self.contract.calibrate(logits)
-        return score(calibrated, targets, priors=priors, headline=headline, thresholds=thresholds, raw=logits)
+        return score(
+            calibrated, targets, priors=priors, headline=headline, thresholds=thresholds, raw=logits, ranked=ranked
+        )
 
     def _diverged(self, what: str) -> ConfigError:
         return ConfigError(

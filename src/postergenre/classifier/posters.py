@@ -6,7 +6,8 @@ from typing import Any
 from postergenre.classifier.contract import Contract
 from postergenre.data.datamodule import DataConfig, PosterData
 from postergenre.data.posters import Posters
-from postergenre.errors import CheckpointError, DataError
+from postergenre.errors import CheckpointError, ConfigError, DataError, PosterGenreError
+from postergenre.genres import GenreMapping
 
 
 @dataclass(kw_only=True, slots=True)
@@ -34,6 +35,18 @@ def settings_of_training(contract: Contract, place: Place) -> dict[str, Any]:
     return settings | {name: value for name, value in given.items() if value is not None}
 
 
+def mapping_of_training(contract: Contract) -> GenreMapping:
+    """Return what happened to the genres of the CSV in training: nothing, where a checkpoint is older than that.
+
+    Raises:
+        CheckpointError: The checkpoint does not say it in a way that is understood.
+    """
+    try:
+        return GenreMapping(**contract.data.get("genres", {}))
+    except (TypeError, AttributeError, PosterGenreError) as error:
+        raise CheckpointError(f"its contract is broken: genres of the data: {error}") from None
+
+
 def posters_of_training(contract: Contract, place: Place, *, posters: Posters | None = None) -> PosterData:
     """Return the posters of training in their splits.
 
@@ -47,11 +60,12 @@ def posters_of_training(contract: Contract, place: Place, *, posters: Posters | 
         CheckpointError: They, or their splits, are not those of training.
     """
     settings = settings_of_training(contract, place)
-    data = PosterData(DataConfig(**settings), contract.preprocess, posters=posters)
+    mapping = mapping_of_training(contract)
+    data = PosterData(DataConfig(**settings), contract.preprocess, mapping=mapping, posters=posters)
     data.prepare_data()
     try:
         data.setup()
-    except DataError as error:
+    except (DataError, ConfigError) as error:
         raise DataError(f"the posters of training cannot be used any more: {error}") from None
     if data.genres != contract.genres:
         raise CheckpointError(

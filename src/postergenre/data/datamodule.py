@@ -19,7 +19,7 @@ from postergenre.data.pixels import DecodedPosters, Source, decoded, pixel_store
 from postergenre.data.posters import Posters, read_posters
 from postergenre.data.splits import NUM_FOLDS, original_split, stratified_split
 from postergenre.errors import CacheError, ConfigError, DataError
-from postergenre.genres import Genres
+from postergenre.genres import GenreMapping, Genres
 from postergenre.preprocess import Preprocess
 
 SOURCES = ("posters", "demo")
@@ -109,6 +109,7 @@ class PosterData(LightningDataModule):
         *,
         augment: Augment | None = None,
         seed: int = 0,
+        mapping: GenreMapping | None = None,
         posters: Posters | None = None,
     ) -> None:
         """Prepare to set up.
@@ -118,6 +119,7 @@ class PosterData(LightningDataModule):
             preprocess: How a poster becomes pixels.
             augment: What happens to training posters.
             seed: Of their order and augmentation.
+            mapping: What happens to the genres that the CSV names.
             posters: What ``read`` returned before for the same posters, so that another fold need not read them again.
         """
         super().__init__()
@@ -125,6 +127,7 @@ class PosterData(LightningDataModule):
         self.preprocess = preprocess
         self.augment = augment or Augment()
         self.seed = seed
+        self.mapping = mapping or GenreMapping()
         self.posters = posters
         """All posters, whatever split they are in; after ``setup``."""
         self.manifest: Manifest | None = None
@@ -162,11 +165,12 @@ class PosterData(LightningDataModule):
                 "data.root=FOLDER at them, or start with data=demo, which draws its own; see 'Posters' in README.md"
             )
         return read_posters(
-            root / config.manifest,
+            self.table,
             images=root / config.images,
             ignore=config.ignore_genres,
             skip_bad=config.on_bad_image == "skip",
             cache=Path(config.cache).expanduser(),
+            mapping=self.mapping,
         )
 
     def setup(self, stage: str | None = None) -> None:
@@ -191,7 +195,7 @@ class PosterData(LightningDataModule):
         self.rows = {name: [i for i in kept if splits[i] == name] for name in SPLITS}
         needed = ("test",) if config.split == "all" else ("train", "val")
         if empty := [name for name in needed if not self.rows[name]]:
-            raise DataError(f"no poster in split {' and '.join(empty)} of {self._root() / config.manifest}")
+            raise DataError(f"no poster in split {' and '.join(empty)} of {self.table}")
         self.targets = {name: targets[rows] for name, rows in self.rows.items()}
         counts = targets[kept].sum(dim=0)
         self.headline: list[str] = [
@@ -301,6 +305,11 @@ class PosterData(LightningDataModule):
     def stores(self) -> Path:
         """Folder of the kept pixels and features."""
         return Path(self.config.cache).expanduser() / "stores"
+
+    @property
+    def table(self) -> Path:
+        """The poster CSV."""
+        return self._root() / self.config.manifest
 
     def _root(self) -> Path:
         root = Path(self.config.root).expanduser()

@@ -2,22 +2,24 @@
 
 Two schemas are understood. The original one has ``Id, Genre`` and a 0/1 column per genre, where ``Genre`` is the text
 of a Python list and the picture lies at ``<images>/<Id>.jpg``. The simple one has ``image, genres`` with the genres
-separated by ``|`` or ``,`` and the picture at ``<root>/<image>``. Either may have a ``split`` column.
+separated by ``|`` or ``,`` and the picture at ``<root>/<image>``. Either may have a ``split`` column, and further ones
+that say more about a poster; see ``columns``.
 """
 
 import ast
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from postergenre.errors import DataError
-from postergenre.genres import Genres
+from postergenre.genres import GenreMapping, Genres
 
 SPLITS = ("train", "val", "test")
 LINE = " line"
@@ -35,13 +37,16 @@ class Manifest:
     files: list[str]
     """Where each picture lies. Text, not ``Path``: half a kilobyte less for each of perhaps a million posters."""
     labels: list[tuple[str, ...]]
-    """Genres of each poster, without the ignored ones; empty where nothing is known."""
+    """Genres of each poster after the mapping, without the ignored ones; empty where nothing is known."""
     genres: Genres
-    """Every genre of the CSV but the ignored ones: in the order of its columns, or else of the alphabet."""
+    """Every genre but the ignored ones: of a fixed vocabulary, or in the order of the CSV's columns, or else of the
+    alphabet."""
     rows: list[list[int]]
     """For each poster the rows of the CSV that hold it, counted from 0 without the header."""
     splits: list[str] | None
     """The ``split`` column, where there is one."""
+    outside: Counter[str] = field(default_factory=Counter)
+    """How many posters had each genre that a fixed vocabulary left out."""
 
     @property
     def paths(self) -> list[Path]:
@@ -59,28 +64,32 @@ class Manifest:
         return self.num_rows - len(self.ids)
 
 
-def read_manifest(path: Path, *, images: Path, ignore: Sequence[str] = ("N/A",)) -> Manifest:
+def read_manifest(
+    path: Path, *, images: Path, ignore: Sequence[str] = ("N/A",), mapping: GenreMapping | None = None
+) -> Manifest:
     """Return the posters of a CSV after every check that needs no decoding.
 
     Args:
         path: The CSV, UTF-8 with or without byte-order mark.
         images: Folder of ``<Id>.jpg`` in the original schema; the simple schema is relative to the CSV's own folder.
         ignore: Names that stand among the genres without being one.
+        mapping: What happens to the genres; nothing where nothing is said.
 
     Raises:
+        ConfigError: The mapping names what is not there.
         DataError: The CSV cannot be used; one message names every kind of problem with file, row and column.
     """
-    table = _read_csv(path)
+    mapping = mapping or GenreMapping()
+    table = read_table(path)
     if "Id" in table.columns:
         _require(path, table, "Id", "Genre")
-        labels, genres, problems = _original_labels(table)
+        labels, columns, problems = _original_labels(table)
         ids, files = table["Id"].tolist(), [str(images / f"{name}.jpg") for name in table["Id"]]
         column, genre_column = "Id", "Genre"
     else:
         _require(path, table, "image", "genres")
         labels = [tuple(g.strip() for g in re.split(r"[|,]", text) if g.strip()) for text in table["genres"]]
-        genres = sorted({genre for names in labels for genre in names})
-        problems = []
+        columns, problems = [], []
         ids, files = table["image"].tolist(), [str(path.parent / name) for name in table["image"]]
         column, genre_column = "image", "genres"
     lines = table[LINE].tolist()
@@ -91,28 +100,64 @@ def read_manifest(path: Path, *, images: Path, ignore: Sequence[str] = ("N/A",))
     ]
     splits = _splits(table, problems)
     first, rows = _merge_repeats(ids, labels, splits, lines, column, problems)
-    if problems:
-        problems.sort(key=lambda problem: problem[0])
-        told = "; ".join(f"row {lines[row]}, column {name}: {what}" for row, name, what in problems[:SHOWN])
-        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise DataError(f"{len(problems)} problem(s) in {path}: {told}{more}")
+    _refuse(path, problems, lines)
+    vocabulary, became, outside = _mapped(columns, labels, mapping, ignore)
+    if mapping.unknown == "error":
+        problems = [
+            (row, genre_column, f"{', '.join(outside[labels[row]])} is not in genres.vocabulary")
+            for row in first
+            if outside[labels[row]]
+        ]
+        _refuse(path, problems, lines, help="map it with genres.rename or genres.drop, or say genres.unknown=drop")
     _check_files([files[row] for row in first], path)
-    ignored = set(ignore)
     return Manifest(
         ids=[ids[row] for row in first],
         files=[files[row] for row in first],
-        labels=[tuple(genre for genre in labels[row] if genre not in ignored) for row in first],
-        genres=Genres(genre for genre in genres if genre not in ignored),
+        labels=[became[labels[row]] for row in first],
+        genres=vocabulary,
         rows=rows,
         splits=[splits[row] for row in first] if splits else None,
+        outside=Counter(genre for row in first for genre in outside[labels[row]]),
     )
 
 
+Names = tuple[str, ...]
 Problem = tuple[int, str, str]
 """Row counted from 0, column, what is wrong there."""
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _refuse(path: Path, problems: list[Problem], lines: Sequence[int], *, help: str = "") -> None:
+    if problems:
+        problems.sort(key=lambda problem: problem[0])
+        told = "; ".join(f"row {lines[row]}, column {name}: {what}" for row, name, what in problems[:SHOWN])
+        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise DataError(f"{len(problems)} problem(s) in {path}: {told}{more}{f'; {help}' if help else ''}")
+
+
+def _mapped(
+    columns: Sequence[str], labels: Sequence[Names], mapping: GenreMapping, ignore: Sequence[str]
+) -> tuple[Genres, dict[Names, Names], dict[Names, Names]]:
+    """Return the vocabulary, and what each set of names became: its genres, and those the vocabulary leaves out."""
+    names = columns or sorted({name for held in labels for name in held})
+    mapping.check(names)
+    known = mapping.vocabulary_of(name for name in names if name not in ignore)
+    if not (columns or mapping.vocabulary):
+        known.sort()
+    vocabulary = Genres(genre for genre in known if genre not in ignore)
+    inside, outside = {}, {}
+    for held in dict.fromkeys(labels):
+        genres = mapping.genres_of(name for name in held if name not in ignore)
+        inside[held] = tuple(genre for genre in genres if genre in vocabulary)
+        outside[held] = tuple(genre for genre in genres if genre not in vocabulary and genre not in ignore)
+    return vocabulary, inside, outside
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Return the rows of a CSV as text, empty lines left out, with the number of the line that each begins on.
+
+    Raises:
+        DataError: It is none.
+    """
     if not path.is_file():
         found = ", ".join(sorted(p.name for p in path.parent.glob("*.csv"))[:SHOWN]) or "no CSV there"
         raise DataError(f"no poster CSV at {path} ({found}); set data.manifest=NAME within data.root")
@@ -165,9 +210,14 @@ def _original_labels(table: pd.DataFrame) -> tuple[list[tuple[str, ...]], list[s
         if names is None
     ]
     known = [names or () for names in labels]
-    columns = [name for name in table.columns if name not in ("Id", "Genre", "split", LINE)]
+    named = {name for names in parsed.values() for name in names or ()}
+    columns = [
+        name
+        for name in table.columns
+        if name not in ("Id", "Genre", "split", LINE) and (name in named or table[name].isin(("0", "1")).all())
+    ]
     if not columns:
-        return known, sorted({genre for names in known for genre in names}), problems
+        return known, columns, problems
     cells = table[columns].to_numpy()
     wrong = (cells != "0") & (cells != "1")
     problems += [

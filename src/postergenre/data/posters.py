@@ -13,6 +13,7 @@ from postergenre.data.pixels import identify
 from postergenre.data.scan import scan
 from postergenre.data.splits import duplicate_groups
 from postergenre.errors import DataError
+from postergenre.genres import GenreMapping
 
 
 @dataclass(kw_only=True, slots=True)
@@ -35,7 +36,15 @@ class Posters:
     """What was left out and why, a sentence each."""
 
 
-def read_posters(table: Path, *, images: Path, ignore: Sequence[str], skip_bad: bool, cache: Path) -> Posters:
+def read_posters(
+    table: Path,
+    *,
+    images: Path,
+    ignore: Sequence[str],
+    skip_bad: bool,
+    cache: Path,
+    mapping: GenreMapping | None = None,
+) -> Posters:
     """Return the posters of a CSV after every check, each picture looked at once.
 
     Args:
@@ -44,14 +53,18 @@ def read_posters(table: Path, *, images: Path, ignore: Sequence[str], skip_bad: 
         ignore: Names among the genres that are none; a poster with no other genre is not kept.
         skip_bad: Leave pictures out that do not decode.
         cache: Folder for what was learnt about pictures.
+        mapping: What happens to the genres.
 
     Raises:
         DataError: The posters cannot be used as they are.
     """
-    manifest = read_manifest(table, images=images, ignore=ignore)
+    manifest = read_manifest(table, images=images, ignore=ignore, mapping=mapping)
     notes = []
     if manifest.num_repeats:
         notes.append(f"{manifest.num_repeats} rows repeat an earlier row exactly: dropped")
+    if manifest.outside:
+        told = ", ".join(f"{genre} ({count})" for genre, count in manifest.outside.most_common())
+        notes.append(f"genres outside genres.vocabulary, taken from their posters: {told}")
     looks = scan(manifest.files, cache=cache)
     bad = [(Path(look.path), look.error) for look in looks if look.error]
     if bad and not skip_bad:
@@ -64,7 +77,8 @@ def read_posters(table: Path, *, images: Path, ignore: Sequence[str], skip_bad: 
         notes.append(f"{len(bad)} picture(s) do not decode: left out, see bad_images.csv")
     known = [bool(labels) for labels in manifest.labels]
     if unknown := known.count(False):
-        notes.append(f"{unknown} poster(s) have no genre but {', '.join(ignore)}: left out")
+        of = f"no genre but {', '.join(ignore)}" if not (mapping and mapping.active) else "none of the genres"
+        notes.append(f"{unknown} poster(s) have {of}: left out")
     kept = [i for i, look in enumerate(looks) if known[i] and not look.error]
     groups = np.full(len(looks), -1)
     groups[kept] = duplicate_groups([looks[i].hash for i in kept])

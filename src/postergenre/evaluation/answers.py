@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,13 +10,14 @@ from torch import Tensor
 
 from postergenre.classifier.contract import Contract
 from postergenre.classifier.module import PosterClassifier
-from postergenre.classifier.posters import Place, posters_of_training, settings_of_training
-from postergenre.data.datamodule import DataConfig, PosterData
+from postergenre.classifier.posters import posters_of_training
+from postergenre.data.columns import read_columns
+from postergenre.data.datamodule import PosterData
 from postergenre.data.posters import Posters
-from postergenre.errors import CheckpointError, ConfigError, DataError
+from postergenre.errors import CheckpointError, ConfigError
 from postergenre.evaluation.config import EvaluateConfig
+from postergenre.evaluation.elsewhere import Elsewhere, meet, posters_elsewhere, seen_before, told
 from postergenre.features import keep_features
-from postergenre.genres import Genres
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.views import averaged
 
@@ -39,6 +40,10 @@ class Answers:
     """What a reader of the scores should know, a sentence each."""
     validation: bool
     """Whether these posters chose the checkpoint and its thresholds."""
+    elsewhere: Elsewhere | None = None
+    """What was left out of another poster set."""
+    columns: dict[str, list[tuple[str, ...]]]
+    """What the columns to group by say about each of the N posters."""
 
 
 def answer(checkpoints: Sequence[Path], config: EvaluateConfig, *, posters: Posters | None = None) -> Answers:
@@ -63,57 +68,50 @@ def answer(checkpoints: Sequence[Path], config: EvaluateConfig, *, posters: Post
         if member.paths != first.paths:
             raise CheckpointError(f"{path} was trained beside other {first.split} posters than {checkpoints[0]}")
     logits = torch.stack([member.logits for member in members]).mean(dim=0)
-    return Answers(
-        contract=contract,
-        split=first.split,
-        hardware=first.hardware,
-        paths=first.paths,
-        raw=logits,
-        logits=logits,
-        targets=first.targets,
-        notes=[*dict.fromkeys(note for member in members for note in member.notes)],
-        validation=first.validation,
-    )
+    notes = [*dict.fromkeys(note for member in members for note in member.notes)]
+    return replace(first, contract=contract, raw=logits, logits=logits, notes=notes)
 
 
 def _answer(checkpoint: Path, config: EvaluateConfig, posters: Posters | None) -> Answers:
     classifier = PosterClassifier.from_checkpoint(str(checkpoint))
     contract = classifier.contract
     hardware = _hardware(config, contract)
-    elsewhere = config.split == "all"
-    data = (
-        _posters_elsewhere(contract, config.data)
-        if elsewhere
-        else posters_of_training(contract, config.data, posters=posters)
-    )
-    split = "test" if elsewhere else _split(data, config.split)
-    notes = list(data.notes)
+    elsewhere = None
+    if config.split == "all":
+        split, data = "test", posters_elsewhere(contract, config.data, config.genres)
+        known, (contract, elsewhere) = contract, meet(contract, data)
+        outputs = [known.genres.index(genre) for genre in contract.genres]
+        notes = [*data.notes, *told(elsewhere, contract), *seen_before(checkpoint, data)]
+    else:
+        data = posters_of_training(contract, config.data, posters=posters)
+        split, outputs = _split(data, config.split), list(range(len(contract.genres)))
+        notes = list(data.notes)
     if split == "val" and config.split == "auto":
         notes.append("this split has no test posters; scored on val, which chose the checkpoint and its thresholds")
     if config.tta == "none":
         keep_features(classifier.network, data, hardware, compute=False)  # what training kept need not run again
-    raw = _run(classifier, data, split, hardware, config.tta)
-    targets = data.targets[split]
-    if elsewhere:
-        targets = _matched(targets, data.genres, contract.genres)
-        if unknown := [genre for genre in data.genres if genre not in contract.genres]:
-            notes.append(f"genres the checkpoint does not know, left out: {', '.join(unknown)}")
-        if not targets.any():
-            raise DataError(
-                f"no poster has a genre that the checkpoint knows ({', '.join(contract.genres)}); the set has: "
-                f"{', '.join(data.genres)}"
-            )
+    raw = _run(classifier, data, split, hardware, config.tta)[:, outputs]
     return Answers(
         contract=contract,
-        split="all" if elsewhere else split,
+        split=config.split if elsewhere else split,
         hardware=hardware,
         paths=data.paths(split),
         raw=raw,
         logits=contract.calibrate(raw),
-        targets=targets,
+        targets=data.targets[split],
         notes=notes,
         validation=split == "val",
+        elsewhere=elsewhere,
+        columns=_columns(data, split, config.groups),
     )
+
+
+def _columns(data: PosterData, split: str, names: Sequence[str]) -> dict[str, list[tuple[str, ...]]]:
+    if not names:
+        return {}
+    assert data.manifest is not None
+    found = read_columns(data.table, data.manifest, names)
+    return {name: [values[row] for row in data.rows[split]] for name, values in found.items()}
 
 
 def _hardware(config: EvaluateConfig, contract: Contract) -> Hardware:
@@ -121,23 +119,6 @@ def _hardware(config: EvaluateConfig, contract: Contract) -> Hardware:
         with suppress(ConfigError):
             return choose_hardware(config.gpus, contract.provenance.get("precision", "auto"))
     return choose_hardware(config.gpus, config.precision)
-
-
-def _posters_elsewhere(contract: Contract, place: Place) -> PosterData:
-    """Return all posters of a set that the checkpoint need not know."""
-    if place.root is None:
-        raise ConfigError("split=all scores another poster set: say which with data.root=FOLDER")
-    settings = settings_of_training(contract, place) | {"source": "posters", "split": "all", "balance": 0.0}
-    data = PosterData(DataConfig(**settings), contract.preprocess)
-    data.setup()
-    return data
-
-
-def _matched(targets: Tensor, genres: Genres, wanted: Genres) -> Tensor:
-    """Return ``(N,G)`` targets of the ``wanted`` genres; one that the set does not know is nowhere."""
-    columns = [list(genres).index(genre) if genre in genres else -1 for genre in wanted]
-    padded = torch.cat([targets, torch.zeros(len(targets), 1)], dim=1)  # column -1
-    return padded[:, columns]
 
 
 def _split(data: PosterData, wanted: str) -> str:

@@ -4,47 +4,24 @@ import csv
 import json
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
-from postergenre.classifier.contract import find_checkpoints
+from postergenre.classifier.contract import find_checkpoints, without_nan
 from postergenre.data.posters import Posters
 from postergenre.errors import CheckpointError
 from postergenre.evaluation.answers import Answers, answer
+from postergenre.evaluation.comparison import Comparison, compare
 from postergenre.evaluation.config import EvaluateConfig
+from postergenre.evaluation.elsewhere import beside_home
+from postergenre.evaluation.groups import group_scores
 from postergenre.evaluation.scored import Scored
-from postergenre.metrics import (
-    Difference,
-    bootstrap_intervals,
-    constant_scores,
-    genre_table,
-    paired_bootstrap,
-    score,
-)
-
-HEADLINES = (
-    ("mAP, headline genres", "map"),
-    ("mAP, all genres", "map_all"),
-    ("AUROC, macro", "auroc"),
-    ("BCE", "bce"),
-    ("ECE, headline genres", "ece_genres"),
-    ("ECE, all answers", "ece"),
-    ("binary accuracy", "accuracy"),
-    ("precision at 3", "precision_at_3"),
-    ("recall at 3", "recall_at_3"),
-    ("F1 micro 0.5 | tuned", "f1_micro"),
-    ("F1 macro 0.5 | tuned", "f1_macro"),
-    ("F1 weighted 0.5 | tuned", "f1_weighted"),
-    ("F1 samples 0.5 | tuned", "f1_samples"),
-    ("exact match 0.5 | tuned", "exact_match"),
-    ("Hamming loss 0.5 | tuned", "hamming"),
-)
+from postergenre.evaluation.terminal import print_scores
+from postergenre.metrics import bootstrap_intervals, constant_scores, genre_table, score
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, float]:
@@ -72,11 +49,12 @@ def scored(config: EvaluateConfig, console: Console, *, posters: Posters | None 
     """
     checkpoints = find_checkpoints(config.checkpoint)
     answers = answer(checkpoints, config, posters=posters)
-    against = _against(config, answers) if config.against else {}
     found = _scored(checkpoints, answers, config)
+    if config.against:
+        found.against = _against(config, answers)
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
-    _write(found, against, output)
+    _write(found, output)
     if config.report:
         # Plotting is slow to import, and most evaluations of a study write no report.
         from postergenre.evaluation.card import write_card
@@ -86,9 +64,7 @@ def scored(config: EvaluateConfig, console: Console, *, posters: Posters | None 
         write_card(found, output)
     for note in answers.notes:
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    _print(console, found)
-    if against:
-        _print_difference(console, config, against)
+    print_scores(console, found)
     written = ["metrics.json", "per_genre.csv", "predictions.csv", "tensorboard/"]
     if config.report:
         written += ["report.html", "MODEL_CARD.md"]
@@ -97,10 +73,14 @@ def scored(config: EvaluateConfig, console: Console, *, posters: Posters | None 
 
 
 def _scored(checkpoints: list[Path], answers: Answers, config: EvaluateConfig) -> Scored:
-    contract, logits, targets = answers.contract, answers.logits, answers.targets
+    contract, logits, targets, columns = answers.contract, answers.logits, answers.targets, answers.columns
     priors, thresholds = torch.tensor(contract.priors), torch.tensor(contract.thresholds)
     headline = contract.headline_mask()
     scores = score(logits, targets, priors=priors, headline=headline, thresholds=thresholds, raw=answers.raw)
+    rows = genre_table(logits, targets, raw=answers.raw, genres=contract.genres, thresholds=thresholds)
+    elsewhere = answers.elsewhere
+    if elsewhere:
+        elsewhere = beside_home(elsewhere, rows, contract, config.home, alone=len(checkpoints) == 1)
     return Scored(
         checkpoint=", ".join(str(path) for path in checkpoints),
         split=answers.split,
@@ -114,8 +94,21 @@ def _scored(checkpoints: list[Path], answers: Answers, config: EvaluateConfig) -
         scores={name: float(value) for name, value in scores.items()},
         baselines=constant_scores(targets, priors=priors, headline=headline),
         intervals=bootstrap_intervals(logits, targets, headline=headline, num_resamples=config.num_resamples),
-        genres=genre_table(logits, targets, raw=answers.raw, genres=contract.genres, thresholds=thresholds),
+        genres=rows,
         history=_history(checkpoints[0]),
+        notes=answers.notes,
+        groups={
+            name: group_scores(
+                values,
+                logits=logits,
+                targets=targets,
+                contract=contract,
+                smallest=config.min_group,
+                num_resamples=config.num_resamples,
+            )
+            for name, values in columns.items()
+        },
+        elsewhere=elsewhere,
     )
 
 
@@ -132,20 +125,24 @@ def _history(checkpoint: Path) -> list[dict[str, float]]:
     return [epochs[number] for number in sorted(epochs)]
 
 
-def _against(config: EvaluateConfig, answers: Answers) -> dict[str, Difference]:
-    others = answer(find_checkpoints(config.against), config)
+def _against(config: EvaluateConfig, answers: Answers) -> Comparison:
+    others = answer(find_checkpoints(config.against), replace(config, groups=[]))
     if others.contract.genres != answers.contract.genres or others.paths != answers.paths:
         raise CheckpointError(
             f"{config.against} was trained beside other {answers.split} posters or genres than {config.checkpoint}: "
             "the two cannot be compared"
         )
-    headline = answers.contract.headline_mask()
-    return paired_bootstrap(
-        answers.logits, others.logits, answers.targets, headline=headline, num_resamples=config.num_resamples
+    return compare(
+        answers.logits,
+        others.logits,
+        answers.targets,
+        contract=answers.contract,
+        other=", ".join(config.against) if isinstance(config.against, list) else str(config.against),
+        num_resamples=config.num_resamples,
     )
 
 
-def _write(found: Scored, against: dict[str, Difference], output: Path) -> None:
+def _write(found: Scored, output: Path) -> None:
     contract = found.contract
     report = {
         "checkpoint": found.checkpoint,
@@ -155,10 +152,15 @@ def _write(found: Scored, against: dict[str, Difference], output: Path) -> None:
         "scores": found.scores,
         "baselines": found.baselines,
         "intervals": found.intervals,
-        "against": {name: asdict(difference) for name, difference in against.items()},
+        "genres": found.genres,
+        "groups": {name: [asdict(group) for group in groups] for name, groups in found.groups.items()},
+        "elsewhere": asdict(found.elsewhere) if found.elsewhere else None,
+        "against": found.against.plain() if found.against else {},
+        "notes": found.notes,
         "provenance": contract.provenance,
     }
-    (output / "metrics.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    told = json.dumps(without_nan(report), indent=2, allow_nan=False)
+    (output / "metrics.json").write_text(told + "\n", encoding="utf-8")
     with SummaryWriter(str(output / "tensorboard")) as board:
         step = int(contract.provenance.get("step", 0))
         for name, value in found.scores.items():
@@ -173,49 +175,3 @@ def _write(found: Scored, against: dict[str, Difference], output: Path) -> None:
         for path, target, row in zip(found.paths, found.targets, found.logits.sigmoid(), strict=True):
             true = "|".join(genre for genre, has in zip(contract.genres, target.tolist(), strict=True) if has)
             table.writerow([path, true, *(f"{probability:.6f}" for probability in row.tolist())])
-
-
-def _print(console: Console, found: Scored) -> None:
-    table = narrow_table(f"{found.split}: {len(found.targets)} posters, {found.hardware}")
-    for name in ("score", "model", "95 % interval", "knowing nothing"):
-        table.add_column(name, justify="left" if name == "score" else "right")
-    for label, name in HEADLINES:
-        interval = "{:.4f} … {:.4f}".format(*found.intervals[name]) if name in found.intervals else ""
-        table.add_row(label, _told(found.scores, name), interval, _told(found.baselines, name))
-    counted = f"{found.scores['num_genres']:.0f} | {found.scores['num_genres_all']:.0f}"
-    table.add_row("genres in mAP | all", counted, "", "")
-    console.print(table)
-    console.print(
-        f"ECE of the headline genres before calibration: {found.scores['ece_genres_before']:.4f}", highlight=False
-    )
-    genres = narrow_table("by genre, at the checkpoint's thresholds")
-    shown = [name for name in found.genres[0] if not name.startswith("ece")]  # as wide as a terminal is
-    for name in shown:
-        genres.add_column(name, justify="left" if name == "genre" else "right")
-    for row in sorted(found.genres, key=lambda row: -int(row["support"])):
-        cells = (row[name] for name in shown)
-        genres.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells))
-    console.print(genres)
-
-
-def _told(scores: dict[str, float], name: str) -> str:
-    tuned = f" | {scores[f'{name}_tuned']:.4f}" if f"{name}_tuned" in scores else ""
-    return f"{scores[name]:.4f}{tuned}"
-
-
-def _print_difference(console: Console, config: EvaluateConfig, against: dict[str, Difference]) -> None:
-    table = narrow_table(f"minus {config.against}, on the same posters")
-    for name in ("score", "difference", "95 % interval", "p"):
-        table.add_column(name, justify="left" if name == "score" else "right")
-    for name, difference in against.items():
-        interval = "{:+.4f} … {:+.4f}".format(*difference.interval)
-        table.add_row(name, f"{difference.score:+.4f}", interval, f"{difference.p_value:.3f}")
-    console.print(table)
-    low, high = against["map"].interval
-    verdict = "is real: its interval leaves 0 out" if low > 0 or high < 0 else "may be chance: its interval holds 0"
-    console.print(f"the difference in mAP {verdict}", highlight=False)
-
-
-def narrow_table(title: str) -> Table:
-    """Return an empty table narrow enough for 80 columns."""
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)

@@ -6,6 +6,9 @@ from pathlib import Path
 from torch import Tensor
 
 from postergenre.classifier.contract import Contract
+from postergenre.evaluation.comparison import Comparison
+from postergenre.evaluation.elsewhere import Elsewhere
+from postergenre.evaluation.groups import Group
 
 
 @dataclass(kw_only=True, slots=True)
@@ -40,3 +43,11 @@ class Scored:
     """A row per genre: genre, support, chance, ap, auroc, threshold, precision, recall, f1, ece_before, ece."""
     history: list[dict[str, float]] = field(default_factory=list)
     """A row per epoch of training, as in ``metrics.csv`` beside the checkpoint; empty where that is gone."""
+    notes: list[str] = field(default_factory=list)
+    """What a reader of the scores should know, a sentence each."""
+    groups: dict[str, list[Group]] = field(default_factory=dict)
+    """By column of the CSV, the scores of the posters of each value."""
+    elsewhere: Elsewhere | None = None
+    """Of another poster set than that of training: what was left out, and the scores beside those at home."""
+    against: Comparison | None = None
+    """The differences from another checkpoint, where one was asked for."""

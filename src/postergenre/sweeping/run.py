@@ -74,6 +74,8 @@ def _common(base: TrainConfig, dimensions: list[Dimension]) -> dict[str, Any]:
     """Return what trials of one study must have in common, flat: other settings would give other scores."""
     varied = {dimension.key for dimension in dimensions}
     flat = {key: value for key, value in _flat(asdict(base)).items() if key not in varied and key not in MACHINE}
+    if not base.genres.active:  # as before there was a mapping
+        flat = {key: value for key, value in flat.items() if not key.startswith("genres.")}
     space = {f"space.{key}": value for key, value in _flat({d.key: asdict(d) for d in dimensions}).items()}
     return flat | {key: value for key, value in space.items() if not key.endswith((".kind", ".key"))}
 
@@ -87,7 +89,7 @@ def _flat(branch: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _fingerprint(base: TrainConfig, console: Console) -> str:
     """Return what tells the posters and their splits from others; what is wrong with them is told before all trials."""
-    data = PosterData(base.data, base.preprocess)
+    data = PosterData(base.data, base.preprocess, mapping=base.genres)
     data.prepare_data()
     data.setup()
     for note in data.notes:

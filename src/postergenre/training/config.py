@@ -6,6 +6,7 @@ from postergenre.augment import Augment
 from postergenre.classifier.optim import OptimConfig
 from postergenre.data.datamodule import DataConfig
 from postergenre.errors import ConfigError
+from postergenre.genres import GenreMapping
 from postergenre.losses import LossConfig
 from postergenre.networks import ModelConfig
 from postergenre.preprocess import Preprocess
@@ -68,6 +69,7 @@ class TrainConfig:
     """Everything ``scripts/train.py`` can be told."""
 
     data: DataConfig = field(default_factory=DataConfig)
+    genres: GenreMapping = field(default_factory=GenreMapping)
     preprocess: Preprocess = field(default_factory=Preprocess)
     augment: Augment = field(default_factory=Augment)
     model: ModelConfig = field(default_factory=ModelConfig)

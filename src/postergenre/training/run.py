@@ -115,7 +115,14 @@ def _train(
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     seed_everything(config.seed, verbose=False)
-    data = PosterData(config.data, config.preprocess, augment=config.augment, seed=config.seed, posters=posters)
+    data = PosterData(
+        config.data,
+        config.preprocess,
+        augment=config.augment,
+        seed=config.seed,
+        mapping=config.genres,
+        posters=posters,
+    )
     data.pin_memory = hardware.device.type == "cuda"
     data.rank, data.num_ranks, data.num_local = ranks.rank, ranks.num_ranks, ranks.num_local
     with ranks.one_goes_ahead():
@@ -275,7 +282,8 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks
         priors=data.priors,
         thresholds=[0.5] * len(data.genres),
         data=asdict(config.data)
-        | {"root": str(Path(config.data.root).expanduser().absolute()), "fingerprint": data.fingerprint},
+        | {"root": str(Path(config.data.root).expanduser().absolute()), "fingerprint": data.fingerprint}
+        | {"genres": asdict(config.genres)},
         provenance={
             "postergenre": version("postergenre"),
             "torch": version("torch"),

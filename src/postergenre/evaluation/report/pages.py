@@ -23,7 +23,7 @@ def fill(template: str, **values: object) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {"number": number, "plain": plain, "fenced": fenced}
+    environment.filters |= {"number": number, "signed": signed, "finite": finite, "plain": plain, "fenced": fenced}
     return environment.from_string(read(template)).render(**values)
 
 
@@ -37,6 +37,16 @@ def number(value: object, digits: int = 3) -> str:
     if value is None or not isinstance(value, int | float) or not math.isfinite(value):
         return NOTHING
     return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """Return a difference as it is printed: with its sign, and a true minus."""
+    return f"{value:+.{digits}f}".replace("-", "−") if math.isfinite(value) else NOTHING
+
+
+def finite(value: float) -> float:
+    """Return the number, or 0 where it is none."""
+    return value if math.isfinite(value) else 0.0
 
 
 def plain(text: object) -> Markup:

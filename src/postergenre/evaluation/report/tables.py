@@ -112,7 +112,7 @@ def by_frequency(scored: Scored) -> list[dict[str, str | float]]:
 def facts(scored: Scored) -> dict[str, list[tuple[str, str]]]:
     """Return what is known about the making of the checkpoint and of its scores: titles, names and values as text."""
     contract, provenance = scored.contract, scored.contract.provenance
-    of_run = {name: value for name, value in provenance.items() if name not in ("val", "command")}
+    of_run = {name: value for name, value in provenance.items() if name not in ("val", "val_genres", "command")}
     if isinstance(of_run.get("epoch"), int):
         of_run["epoch"] += 1  # as training counts them for its reader
     of_data = {"fingerprint": contract.data.get("fingerprint", ""), **contract.data}

@@ -1,9 +1,9 @@
-"""Five folds: every poster is answered once by a network that never saw it."""
+"""Train and score each fold, and say what all of them say together."""
 
 import csv
 import json
 import statistics
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from postergenre.crossvalidation.comparison import FoldComparison, check_comparable, compare, print_comparison
+from postergenre.crossvalidation.config import CrossvalidateConfig
 from postergenre.data.datamodule import PosterData
 from postergenre.data.posters import Posters
-from postergenre.data.splits import NUM_FOLDS
 from postergenre.errors import ConfigError
 from postergenre.evaluation import EvaluateConfig, Scored, scored
-from postergenre.evaluation.run import narrow_table
+from postergenre.evaluation.terminal import narrow_table
 from postergenre.metrics import genre_table, loss_interval, probability_scores
 from postergenre.training import TrainConfig, train
 from postergenre.training.ranks import launched
@@ -40,26 +41,6 @@ SHOWN = (
     ("exact match, tuned", "exact_match_tuned"),
     ("Hamming loss, tuned", "hamming_tuned"),
 )
-
-
-@dataclass(kw_only=True, slots=True)
-class CrossvalidateConfig(TrainConfig):
-    """Everything ``scripts/crossvalidate.py`` can be told: what training can, and which folds."""
-
-    folds: list[int] = field(default_factory=lambda: list(range(NUM_FOLDS)))
-    """Which of the five folds to train and score."""
-    tta: str = "none"
-    """As in evaluation: ``none``, ``flip`` or ``crops``."""
-
-    def __post_init__(self) -> None:
-        TrainConfig.__post_init__(self)
-        if not self.folds or len(set(self.folds)) < len(self.folds) or not set(self.folds) <= set(range(NUM_FOLDS)):
-            raise ConfigError(f"folds must be different numbers in 0 … {NUM_FOLDS - 1}, not {self.folds}")
-        if self.data.split != "fixed":
-            raise ConfigError(f"cross-validation makes its own splits: data.split=fixed, not {self.data.split}")
-        for name in ("resume", "start"):
-            if getattr(self, name):
-                raise ConfigError(f"{name} belongs to one fold: use it with scripts/train.py data.fold=…")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -91,6 +72,8 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
     """
     if launched() is not None:
         raise ConfigError("cross-validation starts the processes of its folds itself: leave torchrun or srun out")
+    if config.against:
+        check_comparable(Path(config.against).expanduser(), config.folds)
     console = Console()
     output = Path(config.output_dir)
     posters = _read(config)  # once: a fold only parts them anew
@@ -109,7 +92,8 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
     for i, row in enumerate(rows):  # a ranking that mixes the scales of five networks is no network's
         for name in ("ap", "auroc", "f1", "precision", "recall"):
             row[name] = statistics.fmean(float(fold.genres[i][name]) for fold in found)
-    _write(config, result, rows, found, output)
+    against = compare(output, Path(config.against).expanduser(), config.folds) if config.against else None
+    _write(config, result, rows, found, output, against)
     _print(console, result, found, rows)
     low, high = loss_interval(logits, targets)
     console.print(
@@ -118,6 +102,8 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
         highlight=False,
         soft_wrap=True,
     )
+    if against:
+        print_comparison(console, against)
     console.print(
         f"written to {output}: crossvalidation.json, per_genre.csv, predictions.csv, fold0/ …",
         highlight=False,
@@ -128,14 +114,16 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
 
 def _read(config: CrossvalidateConfig) -> Posters:
     root = Path(config.data.root).expanduser().absolute()  # as checkpoints name it
-    data = PosterData(replace(config.data, root=str(root)), config.preprocess)
+    data = PosterData(replace(config.data, root=str(root)), config.preprocess, mapping=config.genres)
     data.prepare_data()
     return data.read()
 
 
 def _fold(config: CrossvalidateConfig, fold: int, console: Console, posters: Posters) -> Scored:
     folder = Path(config.output_dir) / f"fold{fold}"
-    settings = {name: value for name, value in asdict(config).items() if name not in ("folds", "tta", "output_dir")}
+    settings = {
+        name: value for name, value in asdict(config).items() if name not in ("folds", "tta", "against", "output_dir")
+    }
     settings["data"] |= {"fold": fold, "workers": None, "cache": None, "cache_limit": None}
     memory, checkpoint = folder / "settings.json", folder / "checkpoints" / "best.ckpt"
     told = json.dumps(settings, indent=2, sort_keys=True) + "\n"
@@ -182,6 +170,7 @@ def _write(
     rows: list[dict[str, str | float]],
     found: list[Scored],
     output: Path,
+    against: FoldComparison | None,
 ) -> None:
     summary = {
         "command": found[0].command,
@@ -190,6 +179,7 @@ def _write(
         "sd": {name: result.deviation(name) for name in result.folds[0]},
         "baselines": {name: statistics.fmean(fold.baselines[name] for fold in found) for name in found[0].baselines},
         "pooled": result.pooled,
+        "against": asdict(against) if against else None,
     }
     (output / "crossvalidation.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     with (output / "per_genre.csv").open("w", newline="", encoding="utf-8") as file:
