@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from conftest import Server
+from postergenre import web
 from postergenre.errors import PictureError
-from postergenre.inference import web
-from postergenre.inference.web import fetch, is_address
+from postergenre.web import fetch, is_address
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from PIL import Image
 from postergenre.classifier.contract import Contract
 from postergenre.errors import PictureError
 from postergenre.inference.predictor import Prediction
-from postergenre.inference.web import fetch, is_address
 from postergenre.pictures import Answer, annotate, contact_sheet
 from postergenre.preprocess import open_picture, upright_rgb
+from postergenre.web import fetch, is_address
 
 NUM_BARS = 8
 """Genres beside an annotated poster."""

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from postergenre import web
 from postergenre.classifier.contract import Contract, find_checkpoints
 from postergenre.errors import PictureError
 from postergenre.hardware import Hardware, choose_hardware
-from postergenre.inference import web
 from postergenre.inference.members import Member, load_member
 from postergenre.preprocess import Preprocess
 from postergenre.views import check_views

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from postergenre.errors import ConfigError, DataError
-from postergenre.inference.web import SCHEMES, is_address, scheme
+from postergenre.web import SCHEMES, is_address, scheme
 
 TAKES = (
     "posters takes a picture, a folder, a quoted glob such as 'posters/*.jpg', an http(s) address, a CSV, or a list "

@@ -13,7 +13,7 @@ from rich.text import Text
 from postergenre.inference.gallery import Pictures
 from postergenre.inference.predictor import Prediction
 from postergenre.inference.tables import spelled
-from postergenre.inference.web import is_address
+from postergenre.web import is_address
 
 NUM_LINES = 50
 """Posters up to which each has a line, and lines of those that failed among more."""
