@@ -10,7 +10,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -59,18 +59,36 @@ class Manifest:
         return self.num_rows - len(self.ids)
 
 
-def read_manifest(path: Path, *, images: Path, ignore: Sequence[str] = ("N/A",)) -> Manifest:
+Problem = tuple[int, str, str]
+"""Row, column, what is wrong there. Rows are counted from 0 while a table is read, and told as lines in the end."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Defects:
+    """What is wrong with a poster CSV, for who wants to know it all instead of being stopped by it."""
+
+    problems: list[Problem] = field(default_factory=list)
+    """With lines as an editor counts them, in their order."""
+    missing: list[str] = field(default_factory=list)
+    """Pictures that are not there."""
+
+
+def read_manifest(
+    path: Path, *, images: Path, ignore: Sequence[str] = ("N/A",), defects: Defects | None = None
+) -> Manifest:
     """Return the posters of a CSV after every check that needs no decoding.
 
     Args:
         path: The CSV, UTF-8 with or without byte-order mark.
         images: Folder of ``<Id>.jpg`` in the original schema; the simple schema is relative to the CSV's own folder.
         ignore: Names that stand among the genres without being one.
+        defects: Where given, what is wrong with rows and files is added to it and stops nothing: a poster then has the
+            genres that the text of its first row names, and rows that name no poster are left out.
 
     Raises:
         DataError: The CSV cannot be used; one message names every kind of problem with file, row and column.
     """
-    table = _read_csv(path)
+    table = read_table(path)
     if "Id" in table.columns:
         _require(path, table, "Id", "Genre")
         labels, genres, problems = _original_labels(table)
@@ -91,13 +109,20 @@ def read_manifest(path: Path, *, images: Path, ignore: Sequence[str] = ("N/A",))
     ]
     splits = _splits(table, problems)
     first, rows = _merge_repeats(ids, labels, splits, lines, column, problems)
-    if problems:
-        problems.sort(key=lambda problem: problem[0])
-        told = "; ".join(f"row {lines[row]}, column {name}: {what}" for row, name, what in problems[:SHOWN])
-        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise DataError(f"{len(problems)} problem(s) in {path}: {told}{more}")
-    _check_files([files[row] for row in first], path)
+    problems.sort(key=lambda problem: problem[0])
+    told = [(lines[row], name, what) for row, name, what in problems]
     ignored = set(ignore)
+    if defects is None:
+        refuse(path, told)
+    else:
+        defects.problems += told
+        rows = [held for row, held in zip(first, rows, strict=True) if ids[row].strip()]
+        first = [row for row in first if ids[row].strip()]
+        # Text that contradicts the 0/1 columns may name what is no column.
+        genres = list(dict.fromkeys([*genres, *sorted({genre for row in first for genre in labels[row]})]))
+        if ignored.issuperset(genres):
+            refuse(path, told)  # without any genre there is no poster set to speak of
+    _check_files([files[row] for row in first], path, defects)
     return Manifest(
         ids=[ids[row] for row in first],
         files=[files[row] for row in first],
@@ -108,11 +133,28 @@ def read_manifest(path: Path, *, images: Path, ignore: Sequence[str] = ("N/A",))
     )
 
 
-Problem = tuple[int, str, str]
-"""Row counted from 0, column, what is wrong there."""
+def refuse(path: Path, problems: Sequence[Problem]) -> None:
+    """Raise one error that tells the first of many problems of a CSV, in the order given, and counts the rest.
+
+    Args:
+        path: The CSV.
+        problems: With lines as an editor counts them; nothing happens where there are none.
+
+    Raises:
+        DataError: There are some.
+    """
+    if problems:
+        told = "; ".join(f"row {line}, column {name}: {what}" for line, name, what in problems[:SHOWN])
+        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise DataError(f"{len(problems)} problem(s) in {path}: {told}{more}")
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
+    """Return the rows of a CSV, all of it text, empty lines left out; ``LINE`` is the line each row begins on.
+
+    Raises:
+        DataError: There is no such file, or it is no CSV.
+    """
     if not path.is_file():
         found = ", ".join(sorted(p.name for p in path.parent.glob("*.csv"))[:SHOWN]) or "no CSV there"
         raise DataError(f"no poster CSV at {path} ({found}); set data.manifest=NAME within data.root")
@@ -238,9 +280,11 @@ def _sayings(
         yield "split", f"{splits[row]} against {splits[first]}"
 
 
-def _check_files(files: Sequence[str], manifest: Path) -> None:
+def _check_files(files: Sequence[str], manifest: Path, defects: Defects | None) -> None:
     missing = [file for file in files if not os.path.isfile(file)]
-    if missing:
+    if defects is not None:
+        defects.missing += missing
+    elif missing:
         told = ", ".join(missing[:SHOWN])
         more = " …" if len(missing) > SHOWN else ""
         raise DataError(f"{len(missing)} of {len(files)} posters of {manifest} are missing: {told}{more}")

@@ -263,6 +263,7 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks: Ranks) -> PosterClassifier:
+    assert data.posters is not None
     preprocess = config.preprocess
     network = build_network(
         config.model, num_outputs=len(data.genres), input_size=(preprocess.height, preprocess.width)
@@ -275,7 +276,8 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks
         priors=data.priors,
         thresholds=[0.5] * len(data.genres),
         data=asdict(config.data)
-        | {"root": str(Path(config.data.root).expanduser().absolute()), "fingerprint": data.fingerprint},
+        | {"root": str(Path(config.data.root).expanduser().absolute()), "fingerprint": data.fingerprint}
+        | ({"corrections": corrections.to_plain()} if (corrections := data.posters.corrections) else {}),
         provenance={
             "postergenre": version("postergenre"),
             "torch": version("torch"),
