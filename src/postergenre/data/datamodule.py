@@ -159,18 +159,27 @@ class PosterData(LightningDataModule):
 
             write_demo_set(self._root(), num_posters=self.config.num_demo_posters)
 
+    def folder(self) -> Path:
+        """Return where the poster CSV lies.
+
+        Raises:
+            DataError: There is no such folder.
+        """
+        root = self._root()
+        if not root.is_dir():
+            raise DataError(
+                f"no posters at {root}: put a poster CSV ({self.config.manifest}) and its pictures there, or point "
+                "data.root=FOLDER at them, or start with data=demo, which draws its own; see 'Posters' in README.md"
+            )
+        return root
+
     def read(self) -> Posters:
         """Return all posters: the CSV read and checked, every picture looked at once.
 
         Raises:
             DataError: The posters cannot be used as they are.
         """
-        config, root = self.config, self._root()
-        if not root.is_dir():
-            raise DataError(
-                f"no posters at {root}: put a poster CSV ({config.manifest}) and its pictures there, or point "
-                "data.root=FOLDER at them, or start with data=demo, which draws its own; see 'Posters' in README.md"
-            )
+        config, root = self.config, self.folder()
         return read_posters(
             root / config.manifest,
             images=root / config.images,
