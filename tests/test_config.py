@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conftest import ROOT, small_config
+from postergenre.auditing import AuditConfig
 from postergenre.config import parse, register, write_sweep
 from postergenre.errors import ConfigError
 from postergenre.evaluation import EvaluateConfig
@@ -132,13 +133,15 @@ def test_values_that_cannot_work_name_what_can(override: str, message: str) -> N
         ("predict", PredictConfig, ["checkpoint", "posters"]),
         ("export", ExportConfig, ["checkpoint"]),
         ("explain", ExplainConfig, ["checkpoint", "poster"]),
+        ("audit", AuditConfig, []),
     ],
 )
 def test_the_other_verbs_need_little_and_say_what(name: str, schema: type, needed: list[str]) -> None:
     register(name, schema)
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        with pytest.raises(ConfigError, match=", ".join(f"{key}=…" for key in needed)):
-            parse(compose(name, overrides=["output_dir=x"]), schema)
+        if needed:
+            with pytest.raises(ConfigError, match=", ".join(f"{key}=…" for key in needed)):
+                parse(compose(name, overrides=["output_dir=x"]), schema)
         config = compose(name, overrides=["output_dir=x", *(f"{key}=y" for key in needed)])
         assert isinstance(parse(config, schema), schema)
 

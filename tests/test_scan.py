@@ -1,3 +1,4 @@
+import json
 import os
 import warnings
 from dataclasses import replace
@@ -134,3 +135,39 @@ def test_a_hash_survives_resizing_recompression_and_a_change_of_brightness(seed:
 
 def test_hashes_of_different_art_lie_far_apart() -> None:
     assert min(distance(art(i), art(j)) for i in range(8) for j in range(i)) > 60
+
+
+def test_a_look_tells_size_format_mode_and_how_blank_a_picture_is(tmp_path: Path) -> None:
+    art(0, (48, 72)).convert("L").save(tmp_path / "grey.png")
+    Image.new("RGB", (30, 20), "navy").save(tmp_path / "even.jpg", exif=sideways())
+    frames = {"save_all": True, "append_images": [art(2)]}
+    art(1, (20, 30)).save(tmp_path / "moving.gif", **frames)
+    grey, even, moving = scan([tmp_path / name for name in ("grey.png", "even.jpg", "moving.gif")], cache=tmp_path)
+    assert (grey.width, grey.height, grey.format, grey.mode) == (48, 72, "PNG", "L")
+    assert (even.width, even.height, even.format, even.mode) == (20, 30, "JPEG", "RGB")  # upright
+    assert (moving.width, moving.height, moving.format) == (20, 30, "GIF")
+    assert even.spread < 1 < 20 < grey.spread
+
+
+def sideways() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def test_a_file_that_is_not_there_is_a_look_with_an_error(tmp_path: Path) -> None:
+    [path] = draw(tmp_path, 1)
+    there, gone = scan([path, tmp_path / "gone.png"], cache=tmp_path / "cache")
+    assert there.error == ""
+    assert gone.error == f"no picture at {tmp_path / 'gone.png'}"
+    assert scan([], cache=tmp_path / "cache") == []
+
+
+def test_looks_of_an_older_version_are_taken_again(tmp_path: Path) -> None:
+    [path] = draw(tmp_path, 1)
+    [look] = scan([path], cache=tmp_path / "cache")
+    [store] = (tmp_path / "cache" / "scans").iterdir()
+    known = json.loads(store.read_text())
+    del known["spread"]
+    store.write_text(json.dumps(known) + "\n")
+    assert scan([path], cache=tmp_path / "cache") == [look]

@@ -157,7 +157,11 @@ def open_picture(source: str | Path | bytes) -> Image.Image:
             if not fits(picture.size):
                 raise PictureError(f"{name} has {picture.width} x {picture.height} pixels: too large to be a poster")
             picture.load()
-            return picture.copy() if getattr(picture, "is_animated", False) else picture
+            if not getattr(picture, "is_animated", False):
+                return picture
+            still = picture.copy()
+            still.format = picture.format
+            return still
     except FileNotFoundError:
         raise PictureError(f"no picture at {name}") from None
     except UnidentifiedImageError:

@@ -1,1 +1,6 @@
-"""What is wrong with a poster set: repeats, leaks, labels that look wrong, genres that are missing."""
+"""Auditing: what is wrong with a poster set, told before anyone trains on it."""
+
+from postergenre.auditing.config import AuditConfig
+from postergenre.auditing.run import audit
+
+__all__ = ["AuditConfig", "audit"]

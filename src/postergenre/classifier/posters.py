@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from postergenre.classifier.contract import Contract
+from postergenre.data.corrections import Corrections
 from postergenre.data.datamodule import DataConfig, PosterData
 from postergenre.data.posters import Posters
 from postergenre.errors import CheckpointError, ConfigError, DataError, PosterGenreError
@@ -29,8 +30,12 @@ class Place:
 
 
 def settings_of_training(contract: Contract, place: Place) -> dict[str, Any]:
-    """Return the settings of ``DataConfig`` as they were in training, but for what ``place`` says."""
-    settings: dict[str, Any] = {f.name: contract.data[f.name] for f in fields(DataConfig) if f.name in contract.data}
+    """Return the settings of ``DataConfig`` as they were in training, but for what ``place`` says.
+
+    ``exclude`` and ``relabel`` are not among them: ``corrections_of_training`` knows what they said.
+    """
+    known = {setting.name for setting in fields(DataConfig)} & contract.data.keys() - {"exclude", "relabel"}
+    settings: dict[str, Any] = {name: contract.data[name] for name in known}
     given = {setting.name: getattr(place, setting.name) for setting in fields(place)}
     return settings | {name: value for name, value in given.items() if value is not None}
 
@@ -47,6 +52,20 @@ def mapping_of_training(contract: Contract) -> GenreMapping:
         raise CheckpointError(f"its contract is broken: genres of the data: {error}") from None
 
 
+def corrections_of_training(contract: Contract) -> Corrections:
+    """Return what the user left out and changed in training.
+
+    Raises:
+        CheckpointError: The checkpoint does not say it in a way that is understood.
+    """
+    if not (plain := contract.data.get("corrections")):
+        return Corrections()
+    try:
+        return Corrections.from_plain(plain)
+    except DataError as error:
+        raise CheckpointError(f"its contract is broken: {error}") from None
+
+
 def posters_of_training(contract: Contract, place: Place, *, posters: Posters | None = None) -> PosterData:
     """Return the posters of training in their splits.
 
@@ -60,8 +79,13 @@ def posters_of_training(contract: Contract, place: Place, *, posters: Posters | 
         CheckpointError: They, or their splits, are not those of training.
     """
     settings = settings_of_training(contract, place)
-    mapping = mapping_of_training(contract)
-    data = PosterData(DataConfig(**settings), contract.preprocess, mapping=mapping, posters=posters)
+    data = PosterData(
+        DataConfig(**settings),
+        contract.preprocess,
+        mapping=mapping_of_training(contract),
+        posters=posters,
+        corrections=corrections_of_training(contract),
+    )
     data.prepare_data()
     try:
         data.setup()

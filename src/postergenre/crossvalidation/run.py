@@ -125,6 +125,10 @@ def _fold(config: CrossvalidateConfig, fold: int, console: Console, posters: Pos
         name: value for name, value in asdict(config).items() if name not in ("folds", "tta", "against", "output_dir")
     }
     settings["data"] |= {"fold": fold, "workers": None, "cache": None, "cache_limit": None}
+    for name in ("exclude", "relabel"):  # what they say matters, not where they lie
+        del settings["data"][name]
+    if posters.corrections:
+        settings["data"]["corrections"] = posters.corrections.digest
     memory, checkpoint = folder / "settings.json", folder / "checkpoints" / "best.ckpt"
     told = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     if memory.is_file() and checkpoint.is_file():

@@ -13,6 +13,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from postergenre.augment import Augment
+from postergenre.data.corrections import Corrections
 from postergenre.data.dataset import Batch, Order, PosterDataset, as_it_is, chances
 from postergenre.data.manifest import SPLITS, Manifest
 from postergenre.data.pixels import DecodedPosters, Source, decoded, pixel_store
@@ -50,6 +51,10 @@ class DataConfig:
     """Names among the genres that are none: never a target. A poster with no other genre is left out."""
     min_positives: int = 40
     """Posters a genre needs, over all splits, to count in the headline ``map``."""
+    exclude: str | None = None
+    """A CSV with a column of ids (``id``, ``Id`` or ``image``): posters to leave out; others stay in their splits."""
+    relabel: str | None = None
+    """A CSV of genres to give or take: id, genre, suggested (1 or 0), as ``suspects.csv`` of ``scripts/audit.py``."""
     on_bad_image: str = "error"
     """``error`` names the pictures that do not decode and stops; ``skip`` lists them in the output folder."""
     balance: float = 0.0
@@ -111,6 +116,7 @@ class PosterData(LightningDataModule):
         seed: int = 0,
         mapping: GenreMapping | None = None,
         posters: Posters | None = None,
+        corrections: Corrections | None = None,
     ) -> None:
         """Prepare to set up.
 
@@ -121,6 +127,7 @@ class PosterData(LightningDataModule):
             seed: Of their order and augmentation.
             mapping: What happens to the genres that the CSV names.
             posters: What ``read`` returned before for the same posters, so that another fold need not read them again.
+            corrections: What ``data.exclude`` and ``data.relabel`` said in training, instead of what they say now.
         """
         super().__init__()
         self.config = config
@@ -130,7 +137,10 @@ class PosterData(LightningDataModule):
         self.mapping = mapping or GenreMapping()
         self.posters = posters
         """All posters, whatever split they are in; after ``setup``."""
+        self.corrections = corrections
         self.manifest: Manifest | None = None
+        self.splits: list[str] = []
+        """The split of each poster of the manifest; after ``setup``."""
         self.features: Features | None = None
         """What a frozen prefix makes of the posters, to be fed to the rest of the network instead of images."""
         self.first_epoch = 0
@@ -152,18 +162,27 @@ class PosterData(LightningDataModule):
 
             write_demo_set(self._root(), num_posters=self.config.num_demo_posters)
 
+    def folder(self) -> Path:
+        """Return where the poster CSV lies.
+
+        Raises:
+            DataError: There is no such folder.
+        """
+        root = self._root()
+        if not root.is_dir():
+            raise DataError(
+                f"no posters at {root}: put a poster CSV ({self.config.manifest}) and its pictures there, or point "
+                "data.root=FOLDER at them, or start with data=demo, which draws its own; see 'Posters' in README.md"
+            )
+        return root
+
     def read(self) -> Posters:
         """Return all posters: the CSV read and checked, every picture looked at once.
 
         Raises:
             DataError: The posters cannot be used as they are.
         """
-        config, root = self.config, self._root()
-        if not root.is_dir():
-            raise DataError(
-                f"no posters at {root}: put a poster CSV ({config.manifest}) and its pictures there, or point "
-                "data.root=FOLDER at them, or start with data=demo, which draws its own; see 'Posters' in README.md"
-            )
+        config, root = self.config, self.folder()
         return read_posters(
             self.table,
             images=root / config.images,
@@ -171,6 +190,9 @@ class PosterData(LightningDataModule):
             skip_bad=config.on_bad_image == "skip",
             cache=Path(config.cache).expanduser(),
             mapping=self.mapping,
+            exclude=Path(config.exclude).expanduser() if config.exclude else None,
+            relabel=Path(config.relabel).expanduser() if config.relabel else None,
+            corrections=self.corrections,
         )
 
     def setup(self, stage: str | None = None) -> None:
@@ -184,12 +206,11 @@ class PosterData(LightningDataModule):
         config = self.config
         self.posters = posters = self.posters or self.read()
         manifest, kept, targets = posters.manifest, posters.kept, posters.targets
-        splits = self._split(posters)
+        self.splits = splits = self._split(posters)
         self.notes += posters.notes
         self.bad, self.groups = posters.bad, posters.groups
         self.genres: Genres = manifest.genres
         self.manifest = manifest
-        self.splits = splits
         self.kept = kept
         self.identity = posters.identity
         self.rows = {name: [i for i in kept if splits[i] == name] for name in SPLITS}
@@ -317,7 +338,7 @@ class PosterData(LightningDataModule):
         return root / f"{self.config.num_demo_posters}" if self.config.source == "demo" else root
 
     def _split(self, posters: Posters) -> list[str]:
-        manifest, kept = posters.manifest, posters.kept
+        manifest, parted = posters.manifest, posters.parted
         match self.config.split:
             case "column":
                 if manifest.splits is None:
@@ -328,9 +349,9 @@ class PosterData(LightningDataModule):
             case "original":
                 return original_split(manifest.rows)
             case _:
-                ids, groups = [manifest.ids[i] for i in kept], np.array(posters.groups)[kept]
-                sides = stratified_split(ids, posters.targets[kept].numpy(), groups, fold=self.config.fold)
+                ids, groups = [manifest.ids[i] for i in parted], np.array(posters.groups)[parted]
+                sides = stratified_split(ids, posters.given[parted].numpy(), groups, fold=self.config.fold)
                 splits = [""] * len(manifest.ids)
-                for i, side in zip(kept, sides, strict=True):
+                for i, side in zip(parted, sides, strict=True):
                     splits[i] = side
                 return splits

@@ -64,8 +64,28 @@ class Manifest:
         return self.num_rows - len(self.ids)
 
 
+Names = tuple[str, ...]
+Problem = tuple[int, str, str]
+"""Row, column, what is wrong there. Rows are counted from 0 while a table is read, and told as lines in the end."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Defects:
+    """What is wrong with a poster CSV, for who wants to know it all instead of being stopped by it."""
+
+    problems: list[Problem] = field(default_factory=list)
+    """With lines as an editor counts them, in their order."""
+    missing: list[str] = field(default_factory=list)
+    """Pictures that are not there."""
+
+
 def read_manifest(
-    path: Path, *, images: Path, ignore: Sequence[str] = ("N/A",), mapping: GenreMapping | None = None
+    path: Path,
+    *,
+    images: Path,
+    ignore: Sequence[str] = ("N/A",),
+    mapping: GenreMapping | None = None,
+    defects: Defects | None = None,
 ) -> Manifest:
     """Return the posters of a CSV after every check that needs no decoding.
 
@@ -74,6 +94,8 @@ def read_manifest(
         images: Folder of ``<Id>.jpg`` in the original schema; the simple schema is relative to the CSV's own folder.
         ignore: Names that stand among the genres without being one.
         mapping: What happens to the genres; nothing where nothing is said.
+        defects: Where given, what is wrong with rows and files is added to it and stops nothing: a poster then has the
+            genres that the text of its first row names, and rows that name no poster are left out.
 
     Raises:
         ConfigError: The mapping names what is not there.
@@ -100,16 +122,30 @@ def read_manifest(
     ]
     splits = _splits(table, problems)
     first, rows = _merge_repeats(ids, labels, splits, lines, column, problems)
-    _refuse(path, problems, lines)
+    problems.sort(key=lambda problem: problem[0])
+    told = [(lines[row], name, what) for row, name, what in problems]
+    if defects is None:
+        refuse(path, told)
+    else:
+        defects.problems += told
+        rows = [held for row, held in zip(first, rows, strict=True) if ids[row].strip()]
+        first = [row for row in first if ids[row].strip()]
+        if columns:  # text that contradicts the 0/1 columns may name what is no column
+            columns = list(dict.fromkeys([*columns, *sorted({genre for row in first for genre in labels[row]})]))
+        if set(ignore).issuperset(columns or {genre for row in first for genre in labels[row]}):
+            refuse(path, told)  # without any genre there is no poster set to speak of
     vocabulary, became, outside = _mapped(columns, labels, mapping, ignore)
     if mapping.unknown == "error":
-        problems = [
-            (row, genre_column, f"{', '.join(outside[labels[row]])} is not in genres.vocabulary")
+        told = [
+            (lines[row], genre_column, f"{', '.join(outside[labels[row]])} is not in genres.vocabulary")
             for row in first
             if outside[labels[row]]
         ]
-        _refuse(path, problems, lines, help="map it with genres.rename or genres.drop, or say genres.unknown=drop")
-    _check_files([files[row] for row in first], path)
+        if defects is None:
+            refuse(path, told, help="map it with genres.rename or genres.drop, or say genres.unknown=drop")
+        else:
+            defects.problems = sorted([*defects.problems, *told], key=lambda problem: problem[0])
+    _check_files([files[row] for row in first], path, defects)
     return Manifest(
         ids=[ids[row] for row in first],
         files=[files[row] for row in first],
@@ -121,15 +157,19 @@ def read_manifest(
     )
 
 
-Names = tuple[str, ...]
-Problem = tuple[int, str, str]
-"""Row counted from 0, column, what is wrong there."""
+def refuse(path: Path, problems: Sequence[Problem], *, help: str = "") -> None:
+    """Raise one error that tells the first of many problems of a CSV, in the order given, and counts the rest.
 
+    Args:
+        path: The CSV.
+        problems: With lines as an editor counts them; nothing happens where there are none.
+        help: What to do about them.
 
-def _refuse(path: Path, problems: list[Problem], lines: Sequence[int], *, help: str = "") -> None:
+    Raises:
+        DataError: There are some.
+    """
     if problems:
-        problems.sort(key=lambda problem: problem[0])
-        told = "; ".join(f"row {lines[row]}, column {name}: {what}" for row, name, what in problems[:SHOWN])
+        told = "; ".join(f"row {line}, column {name}: {what}" for line, name, what in problems[:SHOWN])
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise DataError(f"{len(problems)} problem(s) in {path}: {told}{more}{f'; {help}' if help else ''}")
 
@@ -153,10 +193,10 @@ def _mapped(
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Return the rows of a CSV as text, empty lines left out, with the number of the line that each begins on.
+    """Return the rows of a CSV, all of it text, empty lines left out; ``LINE`` is the line each row begins on.
 
     Raises:
-        DataError: It is none.
+        DataError: There is no such file, or it is no CSV.
     """
     if not path.is_file():
         found = ", ".join(sorted(p.name for p in path.parent.glob("*.csv"))[:SHOWN]) or "no CSV there"
@@ -288,9 +328,11 @@ def _sayings(
         yield "split", f"{splits[row]} against {splits[first]}"
 
 
-def _check_files(files: Sequence[str], manifest: Path) -> None:
+def _check_files(files: Sequence[str], manifest: Path, defects: Defects | None) -> None:
     missing = [file for file in files if not os.path.isfile(file)]
-    if missing:
+    if defects is not None:
+        defects.missing += missing
+    elif missing:
         told = ", ".join(missing[:SHOWN])
         more = " …" if len(missing) > SHOWN else ""
         raise DataError(f"{len(missing)} of {len(files)} posters of {manifest} are missing: {told}{more}")

@@ -110,7 +110,18 @@ def original_split(rows: Sequence[Sequence[int]]) -> list[str]:
     Args:
         rows: The rows of the CSV that hold each poster.
     """
+    in_val = _original_val(rows)
+    return ["val" if any(row in in_val for row in held) else "train" for held in rows]
+
+
+def on_both_sides(rows: Sequence[Sequence[int]]) -> list[int]:
+    """Return the places of the posters that have rows on both sides of the source's own split; see above."""
+    in_val = _original_val(rows)
+    return [place for place, held in enumerate(rows) if len({row in in_val for row in held}) > 1]
+
+
+def _original_val(rows: Sequence[Sequence[int]]) -> set[int]:
+    """Return the rows of the validation side."""
     num_rows = 1 + max(row for held in rows for row in held)
     _, val = train_test_split(np.arange(num_rows), test_size=0.2, random_state=100)
-    in_val = set(val.tolist())
-    return ["val" if any(row in in_val for row in held) else "train" for held in rows]
+    return set(val.tolist())

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 MOST_FAILURES = 10
 """Trials that may fail one after the other before it is not their settings that are held to be the reason."""
-MACHINE = ("output_dir", "data.root", "data.cache", "data.cache_limit", "data.workers", "trainer.gpus")
-"""Settings in which the workers of a study may differ."""
+MACHINE = (
+    "output_dir", "data.root", "data.cache", "data.cache_limit", "data.workers", "data.exclude", "data.relabel",
+    "trainer.gpus",
+)  # fmt: skip
+"""Settings in which the workers of a study may differ; what a file says is in the fingerprint of the posters."""
 
 
 def sweep(config: SweepConfig, *, overrides: Sequence[str] = ()) -> "Best":

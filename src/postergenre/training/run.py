@@ -270,6 +270,7 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks: Ranks) -> PosterClassifier:
+    assert data.posters is not None
     preprocess = config.preprocess
     network = build_network(
         config.model, num_outputs=len(data.genres), input_size=(preprocess.height, preprocess.width)
@@ -283,7 +284,8 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks
         thresholds=[0.5] * len(data.genres),
         data=asdict(config.data)
         | {"root": str(Path(config.data.root).expanduser().absolute()), "fingerprint": data.fingerprint}
-        | {"genres": asdict(config.genres)},
+        | {"genres": asdict(config.genres)}
+        | ({"corrections": corrections.to_plain()} if (corrections := data.posters.corrections) else {}),
         provenance={
             "postergenre": version("postergenre"),
             "torch": version("torch"),

@@ -4,7 +4,7 @@ import math
 import re
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 NOTHING = "–"
@@ -13,23 +13,28 @@ SPECIAL = re.compile(r"([\\`*_\[\]|~$#])")
 ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def fill(template: str, **values: object) -> str:
+def fill(template: str, /, **values: object) -> str:
     """Return a template with its holes filled.
 
     Args:
-        template: The name of a file beside this one.
+        template: The name of a file beside this one, or the text of another that may import from those.
         values: What the holes are called, and what they hold.
     """
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        loader=FunctionLoader(read),
     )
     environment.filters |= {"number": number, "signed": signed, "finite": finite, "plain": plain, "fenced": fenced}
-    return environment.from_string(read(template)).render(**values)
+    return environment.from_string(template if "\n" in template else read(template)).render(**values)
 
 
-def read(name: str) -> str:
-    """Return the text of a file beside this one."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+def read(name: str, *, room: str = __package__) -> str:
+    """Return the text of a file of ``room``, by default of one beside this."""
+    return files(room).joinpath(name).read_text(encoding="utf-8")
 
 
 def number(value: object, digits: int = 3) -> str:

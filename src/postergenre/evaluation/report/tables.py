@@ -116,6 +116,8 @@ def facts(scored: Scored) -> dict[str, list[tuple[str, str]]]:
     if isinstance(of_run.get("epoch"), int):
         of_run["epoch"] += 1  # as training counts them for its reader
     of_data = {"fingerprint": contract.data.get("fingerprint", ""), **contract.data}
+    if corrections := of_data.pop("corrections", None):  # perhaps hundreds of posters
+        of_data |= {"posters left out": len(corrections["exclude"]), "genres changed": len(corrections["relabel"])}
     found = {
         "This scoring": [
             ("checkpoint", scored.checkpoint),
