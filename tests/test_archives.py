@@ -106,6 +106,9 @@ def test_a_wrong_checksum_is_refused(colour_posters: Path, tmp_path: Path) -> No
         collect(config(archive, tmp_path / "set", sha256="0" * 64))
     assert not (tmp_path / "set" / "train.csv").exists()
     assert archive.is_file()
+    collect(config(archive, tmp_path / "set"))
+    with pytest.raises(DataError, match="is not the archive that was asked for"):
+        collect(config(archive, tmp_path / "set", sha256="0" * 64))
 
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/x", "C:\\x", "..\\x", "\\x"])

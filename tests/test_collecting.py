@@ -76,7 +76,7 @@ def test_films_and_series_become_a_poster_csv(server: TmdbServer, tmp_path: Path
     assert "/t/p/w342/pmovie3.jpg" in server.asked
     provenance = json.loads((tmp_path / "set" / "provenance.json").read_text())
     assert provenance["num_posters"] == 50
-    assert provenance["settings"]["tmdb"]["kinds"] == ["movie", "tv"]
+    assert provenance["settings"]["tmdb.kinds"] == ["movie", "tv"]
     notice = "This product uses the TMDB API but is not endorsed or certified by TMDB."
     assert notice in provenance["attribution"]
     attribution = (tmp_path / "set" / "ATTRIBUTION.txt").read_text()
@@ -351,7 +351,7 @@ def test_a_folder_of_something_else_or_of_another_set_is_left_alone(server: Tmdb
     with pytest.raises(DataError, match="mine holds something else; give another output=FOLDER"):
         collect(config(server, tmp_path / "mine"))
     collect(config(server, tmp_path / "set", kinds=["movie"], number=2))
-    with pytest.raises(DataError, match="set was begun with tmdb="):
+    with pytest.raises(DataError, match=r"set was begun with tmdb.kinds=\['movie'\], not \['tv'\]; give another"):
         collect(config(server, tmp_path / "set", kinds=["tv"], number=2))
     collect(config(server, tmp_path / "set", kinds=["movie"], number=4, web={"rate": 999}))  # more of the same
     assert len(read_csv(tmp_path / "set" / "train.csv")) == 4

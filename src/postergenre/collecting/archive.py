@@ -36,14 +36,17 @@ def unpack_set(url: str, shelf: Shelf, asker: Asker, *, sha256: str | None, max_
     done = shelf.private / "unpacked.json"
     if done.is_file():
         known = json.loads(done.read_text(encoding="utf-8"))
+        _check(known["sha256"], sha256, url)
         return shelf.folder / known["table"], known["notes"]
     archive = downloaded(url, shelf, asker, max_bytes) if is_address(url) else _path(url)
     digest = _digest(archive)
-    if sha256 and digest != sha256.lower():
+    try:
+        _check(digest, sha256, url)
+    except DataError:
         if is_address(url):
             archive.unlink()
-        raise DataError(f"{url} is not the archive that was asked for: its sha256 is {digest}, not {sha256.lower()}")
-    notes = [] if sha256 else [f"sha256={digest}, not checked: no checksum was given"]
+        raise
+    notes = [f"sha256={digest}{'' if sha256 else ', not checked: no checksum was given'}"]
     draft = shelf.private / "unpacked"
     shutil.rmtree(draft, ignore_errors=True)
     notes += extract(archive, draft, max_bytes=max_bytes)
@@ -55,7 +58,7 @@ def unpack_set(url: str, shelf: Shelf, asker: Asker, *, sha256: str | None, max_
         if place.is_dir():  # of a run that was killed here, or the shelf's own empty one
             shutil.rmtree(place)
         entry.replace(place)
-    shelf.write(done, json.dumps({"table": table.name, "notes": notes}).encode())
+    shelf.write(done, json.dumps({"table": table.name, "sha256": digest, "notes": notes}).encode())
     shutil.rmtree(draft, ignore_errors=True)
     if is_address(url):
         archive.unlink(missing_ok=True)
@@ -70,6 +73,11 @@ def _path(url: str) -> Path:
     if not path.is_file():
         raise DataError(f"no archive at {path}")
     return path
+
+
+def _check(digest: str, asked: str | None, url: str) -> None:
+    if asked and digest != asked.lower():
+        raise DataError(f"{url} is not the archive that was asked for: its sha256 is {digest}, not {asked.lower()}")
 
 
 def _digest(path: Path) -> str:

@@ -1,5 +1,6 @@
 """From titles to pictures on the shelf: several at a time, each looked at, none fetched twice."""
 
+import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
@@ -21,6 +22,8 @@ SMALLEST = 16
 """Pixels of a side; what is smaller marks a place and is no poster."""
 HOPELESS = 25
 """After so many failures in a row that may pass, the connection is at fault, not the pictures."""
+EVERY = 60.0
+"""Seconds between two words on how far it is, where there is no terminal to draw a bar on."""
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg"}
 Row = tuple[Title, str]
 """A title, and its picture from the set's folder."""
@@ -35,7 +38,7 @@ def gather(listing: Listing, shelf: Shelf, asker: Asker) -> tuple[list[Row], lis
     rows: list[Row] = []
     skips: list[Skip] = []
     waiting: deque[Future[Row | Skip]] = deque()
-    failed = 0
+    failed, spoke = 0, time.monotonic()
     pool = ThreadPoolExecutor(asker.config.connections)
     console = Console()
     progress = Progress(
@@ -44,7 +47,7 @@ def gather(listing: Listing, shelf: Shelf, asker: Asker) -> tuple[list[Row], lis
     )  # fmt: skip
 
     def settle(future: Future[Row | Skip]) -> None:
-        nonlocal failed
+        nonlocal failed, spoke
         outcome = future.result()
         if isinstance(outcome, Skip):
             skips.append(outcome)
@@ -52,7 +55,11 @@ def gather(listing: Listing, shelf: Shelf, asker: Asker) -> tuple[list[Row], lis
         else:
             rows.append(outcome)
             failed = 0
-        progress.update(task, completed=len(rows) + sum(bool(skip.picture) for skip in skips))
+        progress.update(task, completed=len(rows) + len(skips))
+        if not console.is_terminal and time.monotonic() - spoke >= EVERY:
+            spoke = time.monotonic()
+            of = f" of {listing.total:,}" if listing.total else ""
+            console.print(f"{len(rows):,}{of} posters", highlight=False)
         if failed >= HOPELESS:
             raise DataError(
                 f"{failed} pictures in a row could not be had; of the last one, {skips[-1].reason}. The "

@@ -14,14 +14,25 @@ from postergenre.collecting.pictures import Row
 from postergenre.collecting.shelf import Shelf, now
 from postergenre.collecting.titles import Skip
 
-NOT_ASKED = ("output", "web", "cache", "retry_skipped")
-"""Settings that may change from run to run of one set."""
+ASKED = {
+    "tmdb": ("tmdb",),
+    "archive": ("url",),
+    "csv": ("path", "columns"),
+    "folder": ("path",),
+    "merge": ("merge", "repeats"),
+}
+"""The settings that say what a set is, by its source; others say only how to get it."""
 
 
 def asked_for(config: CollectConfig) -> dict[str, Any]:
-    """Return what the set is: the settings, without those that only say how to get it."""
-    asked = {name: value for name, value in asdict(config).items() if name not in NOT_ASKED}
-    return asked | {"tmdb": {n: v for n, v in asked["tmdb"].items() if n != "number"}}
+    """Return what the set is, by the names of the settings. More titles of the same are the same set."""
+    source, settings = config.source or "merge", asdict(config)
+    asked = {"source": source, "name": config.name}
+    for name in ASKED[source]:
+        inner = settings[name]
+        asked |= {f"{name}.{key}": value for key, value in inner.items()} if isinstance(inner, dict) else {name: inner}
+    asked.pop("tmdb.number", None)
+    return asked
 
 
 def poster_csv(rows: Sequence[Row]) -> bytes:
@@ -65,7 +76,7 @@ def write_provenance(
     told = {
         "made_by": f"postergenre {version('postergenre')}",
         "source": config.source or "merge",
-        "settings": asked_for(config) | ({"number": config.tmdb.number} if config.source == "tmdb" else {}),
+        "settings": asked_for(config) | ({"tmdb.number": config.tmdb.number} if config.source == "tmdb" else {}),
         "began": shelf.began,
         "ended": now(),
         "num_posters": num_posters,
