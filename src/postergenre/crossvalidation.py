@@ -57,6 +57,8 @@ class CrossvalidateConfig(TrainConfig):
             raise ConfigError(f"folds must be different numbers in 0 … {NUM_FOLDS - 1}, not {self.folds}")
         if self.data.split != "fixed":
             raise ConfigError(f"cross-validation makes its own splits: data.split=fixed, not {self.data.split}")
+        if self.data.source == "shards":
+            raise ConfigError("shards hold the posters of one fold: cross-validation needs the poster CSV")
         for name in ("resume", "start"):
             if getattr(self, name):
                 raise ConfigError(f"{name} belongs to one fold: use it with scripts/train.py data.fold=…")

@@ -6,6 +6,7 @@ from typing import Any
 from postergenre.classifier.contract import Contract
 from postergenre.data.datamodule import DataConfig, PosterData
 from postergenre.data.posters import Posters
+from postergenre.data.sharded import build_data
 from postergenre.errors import CheckpointError, DataError
 
 
@@ -13,8 +14,10 @@ from postergenre.errors import CheckpointError, DataError
 class Place:
     """Where the posters lie and how they are read now; what is not said is as it was in training."""
 
+    source: str | None = None
+    """``posters`` or ``shards``, where they are no longer what they were in training."""
     root: str | None = None
-    """Folder of the poster CSV."""
+    """Folder of the poster CSV, or where the shards are."""
     manifest: str | None = None
     """The CSV, within ``root``; another one than that of training only with ``split=all``."""
     images: str | None = None
@@ -47,7 +50,7 @@ def posters_of_training(contract: Contract, place: Place, *, posters: Posters | 
         CheckpointError: They, or their splits, are not those of training.
     """
     settings = settings_of_training(contract, place)
-    data = PosterData(DataConfig(**settings), contract.preprocess, posters=posters)
+    data = build_data(DataConfig(**settings), contract.preprocess, posters=posters)
     data.prepare_data()
     try:
         data.setup()

@@ -1,6 +1,6 @@
 """What checkpoints answer about the posters of a split."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from postergenre.classifier.module import PosterClassifier
 from postergenre.classifier.posters import Place, posters_of_training, settings_of_training
 from postergenre.data.datamodule import DataConfig, PosterData
 from postergenre.data.posters import Posters
+from postergenre.data.sharded import build_data
 from postergenre.errors import CheckpointError, ConfigError, DataError
 from postergenre.evaluation.config import EvaluateConfig
 from postergenre.features import keep_features
@@ -29,6 +30,8 @@ class Answers:
     split: str
     hardware: Hardware
     paths: list[Path]
+    picture: Callable[[int], Path | bytes]
+    """Gets the picture file of a row: where it lies, or its content."""
     raw: Tensor
     """``(N,G)`` logits as the network gives them; of an ensemble, the calibrated ones."""
     logits: Tensor
@@ -68,6 +71,7 @@ def answer(checkpoints: Sequence[Path], config: EvaluateConfig, *, posters: Post
         split=first.split,
         hardware=first.hardware,
         paths=first.paths,
+        picture=first.picture,
         raw=logits,
         logits=logits,
         targets=first.targets,
@@ -92,8 +96,7 @@ def _answer(checkpoint: Path, config: EvaluateConfig, posters: Posters | None) -
         notes.append("this split has no test posters; scored on val, which chose the checkpoint and its thresholds")
     if config.tta == "none":
         keep_features(classifier.network, data, hardware, compute=False)  # what training kept need not run again
-    raw = _run(classifier, data, split, hardware, config.tta)
-    targets = data.targets[split]
+    raw, targets = _run(classifier, data, split, hardware, config.tta)
     if elsewhere:
         targets = _matched(targets, data.genres, contract.genres)
         if unknown := [genre for genre in data.genres if genre not in contract.genres]:
@@ -108,6 +111,7 @@ def _answer(checkpoint: Path, config: EvaluateConfig, posters: Posters | None) -
         split="all" if elsewhere else split,
         hardware=hardware,
         paths=data.paths(split),
+        picture=lambda row: data.shown(split, [row])[0].picture,
         raw=raw,
         logits=contract.calibrate(raw),
         targets=targets,
@@ -127,8 +131,8 @@ def _posters_elsewhere(contract: Contract, place: Place) -> PosterData:
     """Return all posters of a set that the checkpoint need not know."""
     if place.root is None:
         raise ConfigError("split=all scores another poster set: say which with data.root=FOLDER")
-    settings = settings_of_training(contract, place) | {"source": "posters", "split": "all", "balance": 0.0}
-    data = PosterData(DataConfig(**settings), contract.preprocess)
+    settings = settings_of_training(contract, place) | {"source": place.source or "posters", "split": "all"}
+    data = build_data(DataConfig(**settings), contract.preprocess)
     data.setup()
     return data
 
@@ -142,22 +146,26 @@ def _matched(targets: Tensor, genres: Genres, wanted: Genres) -> Tensor:
 
 def _split(data: PosterData, wanted: str) -> str:
     if wanted == "auto":
-        return "test" if data.rows["test"] else "val"
-    if not data.rows[wanted]:
+        return "test" if data.sizes["test"] else "val"
+    if not data.sizes[wanted]:
         raise ConfigError(
             f"these posters have no split {wanted!r}; they have: "
-            f"{', '.join(split for split, rows in data.rows.items() if rows)}"
+            f"{', '.join(split for split, size in data.sizes.items() if size)}"
         )
     return wanted
 
 
-def _run(classifier: PosterClassifier, data: PosterData, split: str, hardware: Hardware, tta: str) -> Tensor:
-    """Return the network's logits ``(N,G)`` on a split."""
+def _run(
+    classifier: PosterClassifier, data: PosterData, split: str, hardware: Hardware, tta: str
+) -> tuple[Tensor, Tensor]:
+    """Return the network's logits ``(N,G)`` on a split, and the targets."""
     device = hardware.device
     data.pin_memory = device.type == "cuda"
     network = classifier.network.to(device).eval()
     with torch.inference_mode(), hardware.autocast():
         answers = [
-            averaged(network, images.to(device, non_blocking=True), tta).float() for images, _, _ in data.loader(split)
+            (averaged(network, images.to(device, non_blocking=True), tta).float(), targets)
+            for images, targets, _ in data.loader(split)
         ]
-    return torch.cat(answers).cpu()
+    logits, targets = (torch.cat(column) for column in zip(*answers, strict=True))
+    return logits.cpu(), targets
