@@ -3,6 +3,13 @@
 The process that trains reads shards and hands whole pictures, still encoded, to the workers that decode them. So the
 order does not depend on the number of workers, every byte is read once, and to go on in the middle of an epoch is to
 begin at a later place of the same order.
+
+Two libraries were tried on the 5,076 original posters to train on (2 workers a process, batches of 32). litdata 0.2
+resumes exactly, but shares an epoch either unevenly (among three processes 52, 52 and 55 batches, at which they would
+wait for each other for ever) or without some of its posters (84); it reads no ``memory://`` nor
+any file system of fsspec, and brings boto3, obstore and tifffile. webdataset 1.0 deals out whole shards (among two
+processes 93 and 68 batches), cannot go on within an epoch, and takes 1.6 times the CPU time. Neither numbers the
+posters, which exact scores of several processes need. This reader takes what decoding a folder takes, within a tenth.
 """
 
 from bisect import bisect_right
@@ -97,7 +104,7 @@ class Stream(Sampler[Sample]):
         self.begun = epoch, skip
         self.rank = rank
         self.num_ranks = num_ranks
-        self.starts = np.cumsum([0, *(shard.num_posters for shard in shards)]).tolist()
+        self.starts: list[int] = np.cumsum([0, *(shard.num_posters for shard in shards)]).tolist()
         """Row of each shard's first poster; at the end, the number of posters."""
 
     def __len__(self) -> int:
