@@ -15,6 +15,7 @@ from postergenre.evaluation import EvaluateConfig
 from postergenre.explanation import ExplainConfig
 from postergenre.export import ExportConfig
 from postergenre.inference import PredictConfig
+from postergenre.sharding import ShardConfig
 from postergenre.sweeping import SweepConfig
 from postergenre.sweeping.space import read_space
 from postergenre.training import TrainConfig, train
@@ -134,15 +135,17 @@ def test_values_that_cannot_work_name_what_can(override: str, message: str) -> N
         ("export", ExportConfig, ["checkpoint"]),
         ("explain", ExplainConfig, ["checkpoint", "poster"]),
         ("audit", AuditConfig, []),
+        ("shard", ShardConfig, ["output"]),
     ],
 )
 def test_the_other_verbs_need_little_and_say_what(name: str, schema: type, needed: list[str]) -> None:
     register(name, schema)
     with initialize_config_dir(str(CONF), version_base="1.3"):
+        place = ["output_dir=x"] if "output_dir" in schema.__dataclass_fields__ else []
         if needed:
             with pytest.raises(ConfigError, match=", ".join(f"{key}=…" for key in needed)):
-                parse(compose(name, overrides=["output_dir=x"]), schema)
-        config = compose(name, overrides=["output_dir=x", *(f"{key}=y" for key in needed)])
+                parse(compose(name, overrides=place), schema)
+        config = compose(name, overrides=[*place, *(f"{key}=y" for key in needed)])
         assert isinstance(parse(config, schema), schema)
 
 

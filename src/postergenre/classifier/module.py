@@ -37,6 +37,7 @@ class PosterClassifier(LightningModule):
         loss: nn.Module | None = None,
         augment: Augment | None = None,
         seed: int = 0,
+        order: dict[str, Any] | None = None,
     ) -> None:
         """Put together what trains.
 
@@ -47,6 +48,7 @@ class PosterClassifier(LightningModule):
             loss: ``(logits (B,G), targets (B,G))`` to a scalar; binary cross-entropy where nothing is said.
             augment: Its ``mixup`` and ``cutmix`` happen here, to whole batches.
             seed: Of the mixing.
+            order: What the order of batches depends on, as plain data, for who goes on in the middle of an epoch.
         """
         super().__init__()
         self.network = network
@@ -55,10 +57,12 @@ class PosterClassifier(LightningModule):
         self.loss = loss or nn.BCEWithLogitsLoss()
         self.augment = augment or Augment()
         self.seed = seed
+        self.order = order or {}
         self.val_scores = GenreScores(priors=torch.tensor(contract.priors), headline=contract.headline_mask())
         self.answered: tuple[Tensor, Tensor] | None = None
         """``logits (N,G)`` and ``targets (N,G)`` of the last validation, of all processes, in the order of the rows."""
         self._rng: dict[str, Any] | None = None
+        self._first_batch = 0
 
     @classmethod
     def from_checkpoint(cls, path: str) -> "PosterClassifier":
@@ -182,9 +186,16 @@ class PosterClassifier(LightningModule):
             "cpu": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
+        # How many batches each process had of an epoch that goes on; 0 where it has ended.
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        checkpoint["batches"] = done if done < self.trainer.num_training_batches else 0
+        checkpoint["order"] = self.order
+        if checkpoint["batches"]:
+            self._seed_others(checkpoint["batches"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._rng = checkpoint.get("rng")
+        self._first_batch = checkpoint.get("batches", 0)
 
     def on_train_start(self) -> None:
         if self._rng is not None:  # as late as can be: building loaders draws numbers too
@@ -192,10 +203,18 @@ class PosterClassifier(LightningModule):
             if self._rng["cuda"] is not None and self.device.type == "cuda":
                 torch.cuda.set_rng_state(self._rng["cuda"], self.device)
             self._rng = None
+        if self._first_batch:  # the epoch has begun before
+            self._seed_others(self._first_batch)
 
     def on_train_epoch_start(self) -> None:
-        # The state of the first process is in the checkpoint. That of the others follows from seed and epoch, so that
-        # a run resumes as it was with as many processes, and goes on with any other number.
+        self._seed_others(0)
+
+    def _seed_others(self, batches: int) -> None:
+        """Let what the other processes draw follow from seed, epoch and the batches of it that they had.
+
+        The state of the first process is in the checkpoint. So a run resumes as it was with as many processes, and
+        from the end of an epoch goes on with any other number.
+        """
         if self.global_rank:
-            seeds = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
+            seeds = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank, batches])
             torch.manual_seed(int(seeds.generate_state(1)[0]))

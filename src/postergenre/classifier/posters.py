@@ -7,6 +7,7 @@ from postergenre.classifier.contract import Contract
 from postergenre.data.corrections import Corrections
 from postergenre.data.datamodule import DataConfig, PosterData
 from postergenre.data.posters import Posters
+from postergenre.data.sharded import build_data
 from postergenre.errors import CheckpointError, ConfigError, DataError, PosterGenreError
 from postergenre.genres import GenreMapping
 
@@ -15,8 +16,10 @@ from postergenre.genres import GenreMapping
 class Place:
     """Where the posters lie and how they are read now; what is not said is as it was in training."""
 
+    source: str | None = None
+    """``posters`` or ``shards``, where they are no longer what they were in training."""
     root: str | None = None
-    """Folder of the poster CSV."""
+    """Folder of the poster CSV, or where the shards are."""
     manifest: str | None = None
     """The CSV, within ``root``; another one than that of training only with ``split=all``."""
     images: str | None = None
@@ -79,10 +82,10 @@ def posters_of_training(contract: Contract, place: Place, *, posters: Posters | 
         CheckpointError: They, or their splits, are not those of training.
     """
     settings = settings_of_training(contract, place)
-    data = PosterData(
+    data = build_data(
         DataConfig(**settings),
         contract.preprocess,
-        mapping=mapping_of_training(contract),
+        mapping=None if settings["source"] == "shards" else mapping_of_training(contract),
         posters=posters,
         corrections=corrections_of_training(contract),
     )

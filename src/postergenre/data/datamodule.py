@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from postergenre.augment import Augment
 from postergenre.data.corrections import Corrections
@@ -23,7 +25,7 @@ from postergenre.errors import CacheError, ConfigError, DataError
 from postergenre.genres import GenreMapping, Genres
 from postergenre.preprocess import Preprocess
 
-SOURCES = ("posters", "demo")
+SOURCES = ("posters", "demo", "shards")
 METHODS = ("fixed", "original", "column", "all")
 ON_BAD_IMAGE = ("error", "skip")
 
@@ -33,9 +35,10 @@ class DataConfig:
     """Which posters, who is in which split, and how they reach the network."""
 
     source: str = "posters"
-    """``posters``: a CSV and pictures under ``root``. ``demo``: posters drawn by code into ``root`` when missing."""
+    """``posters``: a CSV and pictures under ``root``. ``demo``: posters drawn by code into ``root`` when missing.
+    ``shards``: what ``scripts/shard.py`` made of one of these, in the splits that it chose."""
     root: str = "data/posters"
-    """Folder of the poster CSV."""
+    """Folder of the poster CSV; of shards, any path that fsspec knows."""
     manifest: str = "train.csv"
     """The CSV, within ``root``."""
     images: str = "Images"
@@ -60,6 +63,8 @@ class DataConfig:
     balance: float = 0.0
     """0: every training poster once an epoch. 1: as many, drawn with replacement so that each genre comes about equally
     often. Between: milder. Probabilities then lean towards rare genres."""
+    window: int = 2048
+    """Posters of ``source=shards`` among which an epoch shuffles, besides the shards; twice as many are in memory."""
     cache: str = "~/.cache/postergenre"
     """Decoded pixels, features and what was learnt about pictures are kept here; it can be deleted at any time."""
     cache_limit: float = 20.0
@@ -89,6 +94,7 @@ class DataConfig:
             ("workers", self.workers, -1),
             ("min_positives", self.min_positives, 1),
             ("num_demo_posters", self.num_demo_posters, 50),
+            ("window", self.window, 1),
         ):
             if given < least:
                 raise ConfigError(f"data.{number} must be at least {least}, not {given}")
@@ -104,8 +110,24 @@ class Features:
     """Of the posters as they train: one source for each augmented view, or the plain one."""
 
 
+class Shown(NamedTuple):
+    """A poster to be looked at."""
+
+    name: str
+    picture: Path | bytes
+    """The picture file: where it lies, or its content."""
+    target: Tensor
+    """``(G,)``."""
+
+
 class PosterData(LightningDataModule):
-    """Posters in splits. After ``setup`` it knows ``genres``, ``priors``, ``headline`` and ``fingerprint``."""
+    """Posters in splits.
+
+    After ``setup`` it knows ``genres``, ``sizes`` and ``counts``, ``priors``, ``headline`` and ``fingerprint``.
+    """
+
+    streamed = False
+    """Whether posters come one after the other, and none of them can be kept."""
 
     def __init__(
         self,
@@ -145,6 +167,8 @@ class PosterData(LightningDataModule):
         """What a frozen prefix makes of the posters, to be fed to the rest of the network instead of images."""
         self.first_epoch = 0
         """Where a resumed run goes on: loader workers fetch ahead before Lightning tells a sampler its epoch."""
+        self.first_batch = 0
+        """Batches of that epoch which each process had before."""
         self.rank, self.num_ranks, self.num_local = 0, 1, 1
         """Which process this is, of how many that share the posters, and how many of them are on this machine."""
         self.pin_memory = False
@@ -203,34 +227,81 @@ class PosterData(LightningDataModule):
         """
         if self.manifest is not None:
             return
-        config = self.config
         self.posters = posters = self.posters or self.read()
         manifest, kept, targets = posters.manifest, posters.kept, posters.targets
         self.splits = splits = self._split(posters)
         self.notes += posters.notes
         self.bad, self.groups = posters.bad, posters.groups
-        self.genres: Genres = manifest.genres
         self.manifest = manifest
         self.kept = kept
         self.identity = posters.identity
         self.rows = {name: [i for i in kept if splits[i] == name] for name in SPLITS}
-        needed = ("test",) if config.split == "all" else ("train", "val")
-        if empty := [name for name in needed if not self.rows[name]]:
-            raise DataError(f"no poster in split {' and '.join(empty)} of {self.table}")
         self.targets = {name: targets[rows] for name, rows in self.rows.items()}
-        counts = targets[kept].sum(dim=0)
-        self.headline: list[str] = [
-            g for g, count in zip(self.genres, counts, strict=True) if count >= config.min_positives
-        ]
-        if not self.headline and config.split != "all":
-            raise DataError(
-                f"no genre has {config.min_positives} posters (the most frequent has {int(counts.max())}); "
-                "lower data.min_positives"
-            )
-        self.priors: list[float] = self.targets["train"].mean(dim=0).tolist()
+        self._count(manifest.genres, {name: targets.sum(dim=0) for name, targets in self.targets.items()})
         self.fingerprint = sha256(
             "\n".join(sorted(f"{manifest.ids[i]}\t{splits[i]}\t{'|'.join(manifest.labels[i])}" for i in kept)).encode()
         ).hexdigest()
+
+    def _count(self, genres: Genres, counts: dict[str, Tensor]) -> None:
+        """Learn from how many posters of each split ``(G,)`` have each genre what can be learnt from it."""
+        self.genres = genres
+        self.counts = counts
+        """``(G,)`` posters of each split that have each genre."""
+        needed = ("test",) if self.config.split == "all" else ("train", "val")
+        if empty := [name for name in needed if not self.sizes[name]]:
+            raise DataError(f"no poster in split {' and '.join(empty)} of {self.place}")
+        total = torch.stack([*counts.values()]).sum(dim=0)
+        least = self.config.min_positives
+        self.headline: list[str] = [g for g, count in zip(genres, total, strict=True) if count >= least]
+        if not self.headline and self.config.split != "all":
+            raise DataError(
+                f"no genre has {least} posters (the most frequent has {int(total.max())}); lower data.min_positives"
+            )
+        self.priors: list[float] = (counts["train"] / self.sizes["train"]).tolist()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Posters of each split."""
+        return {split: len(rows) for split, rows in self.rows.items()}
+
+    @property
+    def place(self) -> str:
+        """Where the posters lie, in words."""
+        return str(self.table)
+
+    @property
+    def corrected(self) -> Corrections | None:
+        """What the user left out and changed; after ``setup``."""
+        return self.posters.corrections if self.posters else None
+
+    @property
+    def root(self) -> str:
+        """``data.root``, wherever it is read from."""
+        return str(Path(self.config.root).expanduser().absolute())
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """What the order of training posters depends on, as plain data: a run can only go on in an epoch of its own."""
+        return {
+            "seed": self.seed,
+            "data.batch_size": self.config.batch_size,
+            "data.balance": self.config.balance,
+            "number of processes": self.num_ranks,
+        }
+
+    def shown(self, split: str, rows: Sequence[int]) -> list[Shown]:
+        """Return posters of a split, by their rows, to be looked at."""
+        assert self.manifest is not None
+        posters = [self.rows[split][row] for row in rows]
+        return [
+            Shown(self.manifest.ids[poster], Path(self.manifest.files[poster]), self.targets[split][row])
+            for row, poster in zip(rows, posters, strict=True)
+        ]
+
+    def pixels(self, split: str, rows: Sequence[int]) -> Tensor:
+        """Return posters of a split, by their rows, as the network takes them: ``uint8 (B,3,H,W)``."""
+        place = {poster: number for number, poster in enumerate(self.kept)}
+        return self.images().read([place[self.rows[split][row]] for row in rows])
 
     def paths(self, split: str) -> list[Path]:
         """Return the pictures of a split, in the order of its rows."""
@@ -282,11 +353,15 @@ class PosterData(LightningDataModule):
             chances=chances(dataset.targets, balance=self.config.balance) if train and self.config.balance else None,
             seed=self.seed,
             epoch=self.first_epoch if train else 0,
+            skip=self.first_batch * self.config.batch_size if train else 0,
             rank=self.rank,
             num_ranks=self.num_ranks,
         )
         if not len(order):
             raise DataError(f"{len(dataset)} poster(s) to {split} on cannot be shared among {self.num_ranks} processes")
+        return self._batches(dataset, order, workers=workers)
+
+    def _batches(self, dataset: Dataset[Batch], order: Sampler[Any], *, workers: int) -> DataLoader[Batch]:
         return DataLoader(
             dataset,
             batch_size=self.config.batch_size,

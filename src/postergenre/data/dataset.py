@@ -67,12 +67,25 @@ class PosterDataset(Dataset[Batch]):
         rows = [draw.row for draw in draws]
         posters = [self.posters[row] for row in rows]
         images = self.sources[epoch % len(self.sources)].read(posters)
-        if self.augment is not None and self.augment.active:
-            version = self.augment.version(epoch)
-            seeds = [np.random.SeedSequence([self.seed, version, poster]).generate_state(1) for poster in posters]
-            views = [self.augment(image, seed=int(seed[0])) for image, seed in zip(images, seeds, strict=True)]
-            images = torch.stack(views)
+        images = augmented(images, posters, self.augment, seed=self.seed, epoch=epoch)
         return Batch(images, self.targets[rows], torch.tensor(rows))
+
+
+def augmented(images: Tensor, posters: Sequence[int], augment: Augment | None, *, seed: int, epoch: int) -> Tensor:
+    """Return images ``uint8 (B,3,H,W)`` as they are seen in an epoch.
+
+    Args:
+        images: As they are.
+        posters: Place of each among all posters of the set.
+        augment: What happens to them.
+        seed: Of what happens.
+        epoch: From 0.
+    """
+    if augment is None or not augment.active:
+        return images
+    version = augment.version(epoch)
+    seeds = [np.random.SeedSequence([seed, version, poster]).generate_state(1) for poster in posters]
+    return torch.stack([augment(image, seed=int(state[0])) for image, state in zip(images, seeds, strict=True)])
 
 
 def as_it_is(batch: Any) -> Batch:
@@ -110,6 +123,8 @@ class Order(Sampler[Draw]):
     divide by W are left out, others in each epoch; in order, the first rows come again at the end, to be told by their
     numbers.
 
+    Of the first epoch, a run that was cut off there leaves out the ``skip`` rows that this process had before.
+
     Lightning calls ``set_epoch``.
     """
 
@@ -121,6 +136,7 @@ class Order(Sampler[Draw]):
         chances: Tensor | None = None,
         seed: int = 0,
         epoch: int = 0,
+        skip: int = 0,
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
@@ -130,6 +146,7 @@ class Order(Sampler[Draw]):
         self.chances = chances
         self.seed = seed
         self.epoch = epoch
+        self.begun = epoch, skip
         self.rank = rank
         self.num_ranks = num_ranks
 
@@ -148,4 +165,6 @@ class Order(Sampler[Draw]):
         elif self.shuffle:
             rows = random.permutation(self.num_rows).tolist()
         places = range(self.rank, len(self) * self.num_ranks, self.num_ranks)
+        if self.epoch == self.begun[0]:
+            places = places[self.begun[1] :]
         return (Draw(self.epoch, rows[place % self.num_rows]) for place in places)

@@ -1,6 +1,6 @@
 """What checkpoints answer about the posters of a split."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,8 @@ class Answers:
     split: str
     hardware: Hardware
     paths: list[Path]
+    picture: Callable[[int], Path | bytes]
+    """Gets the picture file of a row: where it lies, or its content."""
     raw: Tensor
     """``(N,G)`` logits as the network gives them; of an ensemble, the calibrated ones."""
     logits: Tensor
@@ -79,39 +81,48 @@ def _answer(checkpoint: Path, config: EvaluateConfig, posters: Posters | None) -
     elsewhere = None
     if config.split == "all":
         split, data = "test", posters_elsewhere(contract, config.data, config.genres)
-        known, (contract, elsewhere) = contract, meet(contract, data)
-        outputs = [known.genres.index(genre) for genre in contract.genres]
-        notes = [*data.notes, *told(elsewhere, contract), *seen_before(checkpoint, data)]
     else:
         data = posters_of_training(contract, config.data, posters=posters)
-        split, outputs = _split(data, config.split), list(range(len(contract.genres)))
-        notes = list(data.notes)
+        split = _split(data, config.split)
+    notes = list(data.notes)
     if split == "val" and config.split == "auto":
         notes.append("this split has no test posters; scored on val, which chose the checkpoint and its thresholds")
     if config.tta == "none":
         keep_features(classifier.network, data, hardware, compute=False)  # what training kept need not run again
-    raw = _run(classifier, data, split, hardware, config.tta)[:, outputs]
+    raw, targets = _run(classifier, data, split, hardware, config.tta)
+    rows = list(range(len(raw)))
+    if config.split == "all":
+        known, (contract, elsewhere, keep) = contract, meet(contract, data.genres, targets)
+        rows = [row for row in rows if keep[row]]
+        raw = raw[rows][:, [known.genres.index(genre) for genre in contract.genres]]
+        targets = targets[rows][:, [data.genres.index(genre) for genre in contract.genres]]
+        notes += told(elsewhere, contract) + seen_before(checkpoint, data, rows)
+    paths = data.paths(split)
     return Answers(
         contract=contract,
         split=config.split if elsewhere else split,
         hardware=hardware,
-        paths=data.paths(split),
+        paths=[paths[row] for row in rows],
+        picture=lambda row: data.shown(split, [rows[row]])[0].picture,
         raw=raw,
         logits=contract.calibrate(raw),
-        targets=data.targets[split],
+        targets=targets,
         notes=notes,
         validation=split == "val",
         elsewhere=elsewhere,
-        columns=_columns(data, split, config.groups),
+        columns=_columns(data, split, config.groups, rows),
     )
 
 
-def _columns(data: PosterData, split: str, names: Sequence[str]) -> dict[str, list[tuple[str, ...]]]:
+def _columns(
+    data: PosterData, split: str, names: Sequence[str], rows: Sequence[int]
+) -> dict[str, list[tuple[str, ...]]]:
     if not names:
         return {}
-    assert data.manifest is not None
-    found = read_columns(data.table, data.manifest, names)
-    return {name: [values[row] for row in data.rows[split]] for name, values in found.items()}
+    if data.manifest is None:
+        raise ConfigError("shards hold no further columns: groups need the poster CSV, data.source=posters")
+    found, posters = read_columns(data.table, data.manifest, names), data.rows[split]
+    return {name: [values[posters[row]] for row in rows] for name, values in found.items()}
 
 
 def _hardware(config: EvaluateConfig, contract: Contract) -> Hardware:
@@ -123,22 +134,26 @@ def _hardware(config: EvaluateConfig, contract: Contract) -> Hardware:
 
 def _split(data: PosterData, wanted: str) -> str:
     if wanted == "auto":
-        return "test" if data.rows["test"] else "val"
-    if not data.rows[wanted]:
+        return "test" if data.sizes["test"] else "val"
+    if not data.sizes[wanted]:
         raise ConfigError(
             f"these posters have no split {wanted!r}; they have: "
-            f"{', '.join(split for split, rows in data.rows.items() if rows)}"
+            f"{', '.join(split for split, size in data.sizes.items() if size)}"
         )
     return wanted
 
 
-def _run(classifier: PosterClassifier, data: PosterData, split: str, hardware: Hardware, tta: str) -> Tensor:
-    """Return the network's logits ``(N,G)`` on a split."""
+def _run(
+    classifier: PosterClassifier, data: PosterData, split: str, hardware: Hardware, tta: str
+) -> tuple[Tensor, Tensor]:
+    """Return the network's logits ``(N,G)`` on a split, and the targets."""
     device = hardware.device
     data.pin_memory = device.type == "cuda"
     network = classifier.network.to(device).eval()
     with torch.inference_mode(), hardware.autocast():
         answers = [
-            averaged(network, images.to(device, non_blocking=True), tta).float() for images, _, _ in data.loader(split)
+            (averaged(network, images.to(device, non_blocking=True), tta).float(), targets)
+            for images, targets, _ in data.loader(split)
         ]
-    return torch.cat(answers).cpu()
+    logits, targets = (torch.cat(column) for column in zip(*answers, strict=True))
+    return logits.cpu(), targets

@@ -2,17 +2,19 @@
 
 import csv
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from postergenre.classifier.contract import Contract
 from postergenre.classifier.posters import Place, mapping_of_training, settings_of_training
 from postergenre.data.datamodule import DataConfig, PosterData
+from postergenre.data.sharded import build_data
 from postergenre.errors import ConfigError, DataError
-from postergenre.genres import GenreMapping
+from postergenre.genres import GenreMapping, Genres
 
 COMPARED = ("support", "chance", "ap", "auroc")
 Row = dict[str, Any]
@@ -54,40 +56,41 @@ def posters_elsewhere(contract: Contract, place: Place, mapping: GenreMapping | 
     """
     if place.root is None:
         raise ConfigError("split=all scores another poster set: say which with data.root=FOLDER")
-    if mapping is None:  # a vocabulary would refuse what is only to be told
+    settings = settings_of_training(contract, place) | {"split": "all", "balance": 0.0}
+    settings["source"] = place.source or "posters"
+    if mapping is None and settings["source"] != "shards":  # a vocabulary would refuse what is only to be told
         mapping = replace(mapping_of_training(contract), vocabulary=[], unused="ignore")
-    settings = settings_of_training(contract, place) | {"source": "posters", "split": "all", "balance": 0.0}
-    data = PosterData(DataConfig(**settings), contract.preprocess, mapping=mapping)
+    data = build_data(DataConfig(**settings), contract.preprocess, mapping=mapping)
     data.setup()
     return data
 
 
-def meet(contract: Contract, data: PosterData) -> tuple[Contract, Elsewhere]:
-    """Return the contract of the genres that both know, and what was left out of it and of ``data``.
+def meet(contract: Contract, genres: Genres, targets: Tensor) -> tuple[Contract, Elsewhere, list[bool]]:
+    """Return the contract of the genres that both know, what is left out of it and of a set, and which posters stay.
 
-    Posters that have none of these genres are taken from ``data``, whose targets then are those of the contract.
+    Args:
+        contract: Of the checkpoint.
+        genres: Of the set.
+        targets: ``(N,G)`` of the set's posters. Those stay that have a genre that both know.
 
     Raises:
         DataError: No poster has a genre that both know.
     """
-    common = [genre for genre in contract.genres if genre in data.genres]
-    targets = data.targets["test"][:, [data.genres.index(genre) for genre in common]]
-    keep = targets.any(dim=1)
+    common = [genre for genre in contract.genres if genre in genres]
+    keep = targets[:, [genres.index(genre) for genre in common]].any(dim=1)
     if not keep.any():
         raise DataError(
             f"no poster has a genre that the checkpoint knows ({', '.join(contract.genres)}); the set has: "
-            f"{', '.join(data.genres)}"
+            f"{', '.join(genres)}"
         )
-    assert data.manifest is not None
-    counts = Counter(genre for row in data.rows["test"] for genre in data.manifest.labels[row])
-    strange = {genre: counts[genre] for genre in data.genres if genre not in common}
-    data.rows["test"] = [row for row, kept in zip(data.rows["test"], keep.tolist(), strict=True) if kept]
-    data.targets["test"] = targets[keep]
-    return contract.only(common), Elsewhere(
+    counts = dict(zip(genres, targets.sum(dim=0).int().tolist(), strict=True))
+    strange = {genre: counts[genre] for genre in genres if genre not in common}
+    elsewhere = Elsewhere(
         strange=dict(sorted(strange.items(), key=lambda item: -item[1])),
         absent=[genre for genre in contract.genres if genre not in common],
         num_without=int((~keep).sum()),
     )
+    return contract.only(common), elsewhere, keep.tolist()
 
 
 def told(elsewhere: Elsewhere, contract: Contract) -> list[str]:
@@ -106,18 +109,20 @@ def told(elsewhere: Elsewhere, contract: Contract) -> list[str]:
     return sentences
 
 
-def seen_before(checkpoint: Path, data: PosterData) -> list[str]:
+def seen_before(checkpoint: Path, data: PosterData, rows: Sequence[int]) -> list[str]:
     """Return a warning, where posters of ``data`` bear the names of some that the checkpoint was fitted to.
 
-    Their names are in the ``splits.csv`` of the run that wrote a checkpoint; nothing is said where that is gone.
+    Their names are in the ``splits.csv`` of the run that wrote a checkpoint; nothing is said where that is gone. Of
+    ``data``, only ``rows`` of its test split count.
     """
     place = checkpoint.parent.parent / "splits.csv"
     if not place.is_file():
         return []
     with place.open(newline="", encoding="utf-8") as file:
         fitted = {Path(row["id"]).stem for row in csv.DictReader(file) if row.get("split") in ("train", "val")}
-    assert data.manifest is not None
-    count = sum(Path(data.manifest.ids[row]).stem in fitted for row in data.rows["test"])
+    ids = data.manifest.ids if data.manifest else None
+    names = [Path(ids[poster]) for poster in data.rows["test"]] if ids else data.paths("test")
+    count = sum(names[row].stem in fitted for row in rows)
     if not count:
         return []
     return [f"{count} poster(s) bear names of posters that the checkpoint was fitted to: their scores flatter it"]

@@ -88,6 +88,7 @@ def _scored(checkpoints: list[Path], answers: Answers, config: EvaluateConfig) -
         command=shlex.join(["python", *sys.argv]),
         contract=contract,
         paths=answers.paths,
+        picture=answers.picture,
         raw=answers.raw,
         logits=logits,
         targets=targets,

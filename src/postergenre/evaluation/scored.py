@@ -1,5 +1,6 @@
 """What one scoring of a checkpoint found: everything a report is made of."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class Scored:
     contract: Contract
     """What the checkpoint says about itself."""
     paths: list[Path]
-    """The N pictures, in the order of the rows below."""
+    """The N pictures, in the order of the rows below; of posters in shards, their names."""
     raw: Tensor
     """``(N,G)`` logits as the network gives them."""
     logits: Tensor
@@ -41,6 +42,8 @@ class Scored:
     """95 % bootstrap intervals of the headline scores."""
     genres: list[dict[str, str | float]]
     """A row per genre: genre, support, chance, ap, auroc, threshold, precision, recall, f1, ece_before, ece."""
+    picture: Callable[[int], Path | bytes] | None = None
+    """Gets the picture file of a row, its path or its content; None where ``paths`` says all."""
     history: list[dict[str, float]] = field(default_factory=list)
     """A row per epoch of training, as in ``metrics.csv`` beside the checkpoint; empty where that is gone."""
     notes: list[str] = field(default_factory=list)

@@ -59,7 +59,7 @@ class _Posters(CalibrationDataReader):  # type: ignore[misc]
         return None if batch is None else {INPUT: batch.numpy()}
 
 
-def write_int8(source: Path, target: Path, posters: Sequence[Path], preprocess: Preprocess) -> None:
+def write_int8(source: Path, target: Path, posters: Sequence[Path | bytes], preprocess: Preprocess) -> None:
     """Write an ONNX file with the same input, output and metadata as ``source``, whose convolutions take 8 bits.
 
     Weights have a scale for each channel (Krishnamoorthi, "Quantizing deep convolutional networks for efficient
@@ -81,7 +81,9 @@ def write_int8(source: Path, target: Path, posters: Sequence[Path], preprocess: 
         )
 
 
-def compare(float32: Path, int8: Path, contract: Contract, posters: Sequence[Path], targets: Tensor) -> Quantized:
+def compare(
+    float32: Path, int8: Path, contract: Contract, posters: Sequence[Path | bytes], targets: Tensor
+) -> Quantized:
     """Return what the 8-bit graph loses on posters whose targets ``(N,G)`` are known, and what it gains."""
     exact, rough = (load_graph(path, CPU).probabilities for path in (float32, int8))
     answers = [(exact(images), rough(images)) for images in batches(posters, contract.preprocess)]
@@ -100,7 +102,7 @@ def compare(float32: Path, int8: Path, contract: Contract, posters: Sequence[Pat
     )
 
 
-def batches(posters: Sequence[Path], preprocess: Preprocess) -> Iterator[Tensor]:
+def batches(posters: Sequence[Path | bytes], preprocess: Preprocess) -> Iterator[Tensor]:
     """Yield ``uint8 (B,3,H,W)`` of all posters."""
     for start in range(0, len(posters), BATCH):
         yield torch.stack([preprocess.read(path) for path in posters[start : start + BATCH]])

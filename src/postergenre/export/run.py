@@ -120,13 +120,13 @@ def quantize(source: Path, target: Path, contract: Contract, data: PosterData, c
     Raises:
         ExportError: It costs more than ``config.max_map_loss``, and is not written.
     """
-    rows = range(len(data.targets["val"]))
-    scored = _evenly(rows, NUM_SCORED)
-    paths = data.paths("val")
+    scored = data.shown("val", _evenly(range(data.sizes["val"]), NUM_SCORED))
+    calibrating = data.shown("train", _evenly(range(data.sizes["train"]), config.num_calibration))
     with TemporaryDirectory(dir=target.parent, prefix=".export") as folder:
         draft = Path(folder) / target.name
-        write_int8(source, draft, _evenly(data.paths("train"), config.num_calibration), contract.preprocess)
-        found = compare(source, draft, contract, [paths[row] for row in scored], data.targets["val"][list(scored)])
+        write_int8(source, draft, [poster.picture for poster in calibrating], contract.preprocess)
+        targets = torch.stack([poster.target for poster in scored])
+        found = compare(source, draft, contract, [poster.picture for poster in scored], targets)
         if not found.map_loss <= config.max_map_loss:
             raise ExportError(
                 f"{target.name} is not written: 8 bits lower the mAP on {found.num_posters} validation posters from "
@@ -142,9 +142,10 @@ def _posters(contract: Contract, config: ExportConfig, console: Console) -> Post
     Raises:
         PosterGenreError: They are not here, and are needed or were pointed at.
     """
-    root = Path(settings_of_training(contract, config.data)["root"]).expanduser()
+    settings = settings_of_training(contract, config.data)
+    root = Path(settings["root"]).expanduser()
     try:
-        if not root.is_dir():
+        if settings["source"] != "shards" and not root.is_dir():
             raise DataError(f"the posters of training are not at {root}")
         return posters_of_training(contract, config.data)
     except PosterGenreError as error:
@@ -159,8 +160,8 @@ def _pictures(contract: Contract, data: PosterData | None) -> tuple[str, Tensor]
     if data is None:
         drawn = [draw_poster([genre], seed=seed) for seed in range(2) for genre in GENRES][:NUM_PICTURES]
         return f"{len(drawn)} drawn posters", torch.stack([contract.preprocess(poster.picture) for poster in drawn])
-    paths = _evenly(data.paths("val"), NUM_PICTURES)
-    return f"{len(paths)} validation posters", torch.stack([contract.preprocess.read(path) for path in paths])
+    images = data.pixels("val", _evenly(range(data.sizes["val"]), NUM_PICTURES))
+    return f"{len(images)} validation posters", images
 
 
 def _evenly(items: Sequence[T], count: int) -> Sequence[T]:

@@ -43,6 +43,9 @@ def keep_features(network: PosterNetwork, data: PosterData, hardware: Hardware, 
     """
     if not network.num_frozen or not data.config.cache_limit or (data.augment.active and not data.augment.views):
         return False
+    if data.streamed:
+        data.notes.append("posters from shards are too many to keep: the frozen layers run in every step")
+        return False
     views = list(range(data.augment.views)) if data.augment.active else []
     shape, key = _shape(network, data), _key(network, data, hardware)
     stores = {

@@ -1,1 +1,6 @@
-"""Posters written into shards, for sets that no folder and no memory holds."""
+"""Shards of a poster set: a few large files instead of many small ones, for ``data.source=shards``."""
+
+from postergenre.sharding.config import ShardConfig
+from postergenre.sharding.run import Sharded, shard
+
+__all__ = ["ShardConfig", "Sharded", "shard"]

@@ -94,9 +94,22 @@ class Pace:
 class Last(ModelCheckpoint):
     """Keeps ``last.ckpt``, where ``save_last=True`` would only write when the best one changes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, save_steps: int = 0) -> None:
         super().__init__(dirpath=folder, filename="last", enable_version_counter=False)
         self.pace = Pace()
+        self.save_steps = save_steps
+        """Steps between two within an epoch; 0 for none."""
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not self.save_steps or trainer.is_last_batch:
+            return
+        # Between two steps: gradients that were added up for the next one are in no checkpoint.
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if stepped and trainer.global_step % self.save_steps == 0:
+            self._save_none_monitor_checkpoint(trainer, self._monitor_candidates(trainer))
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -201,10 +214,13 @@ class Pictures(Callback):
             writer.add_pr_curve(f"pr/{genre}", targets[:, i], probabilities[:, i], step)
         # Spread over the split, and the same ones every time.
         rows = torch.linspace(0, len(targets) - 1, min(NUM_PICTURED, len(targets))).long().tolist()
-        paths = self.data.paths("val")
+        shown = self.data.shown("val", rows)
         cards = [
-            (open_picture(paths[row]), self._answers(pl_module, probabilities[row].tolist(), targets[row].tolist()))
-            for row in rows
+            (
+                open_picture(poster.picture),
+                self._answers(pl_module, probabilities[row].tolist(), targets[row].tolist()),
+            )
+            for row, poster in zip(rows, shown, strict=True)
         ]
         writer.add_image("val/posters", np.asarray(contact_sheet(cards)), step, dataformats="HWC")
 

@@ -41,6 +41,9 @@ class TrainerConfig:
     """Batches per epoch, to try things out; 0 takes all."""
     limit_val_batches: int = 0
     """Batches per validation, to try things out; 0 takes all."""
+    save_steps: int = 0
+    """Write ``last.ckpt`` every so many optimiser steps within an epoch, too, for epochs that are long; resuming goes
+    on with the very batch that comes next. 0 writes it when an epoch has ended."""
     compile: bool = False
     """Let ``torch.compile`` fuse the network; slow to start, and worth it on a GPU only. Checkpoints are the same."""
     deterministic: bool = False
@@ -58,6 +61,7 @@ class TrainerConfig:
             ("accumulate_grad_batches", 1),
             ("limit_train_batches", 0),
             ("limit_val_batches", 0),
+            ("save_steps", 0),
             ("gradient_clip_val", 0),
         ):
             if getattr(self, name) < least:
@@ -93,6 +97,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.data.split == "all":
             raise ConfigError("data.split=all leaves nothing to train on: it is for scoring what was trained elsewhere")
+        if self.data.source == "shards" and self.data.balance:
+            raise ConfigError(
+                "data.balance draws posters from all over, and shards are read in a row: use loss=weighted"
+            )
         if self.trainer.strategy == "fsdp":
             for name, given in (
                 ("optim.ema", self.optim.ema),

@@ -25,6 +25,8 @@ SHARE = 0.05
 """Of the time of training that heat maps may take, but for those after the last epoch."""
 NUM_EMBEDDED = 1000
 """Most posters in the projector."""
+CHUNK = 32
+"""Posters looked at at a time."""
 THUMBNAIL = 48
 """Pixels of the longer side of a poster in the projector."""
 NUM_COMPONENTS = 100
@@ -71,9 +73,9 @@ class HeatMaps(Callback):
         cards = []
         for row in _spread(with_genre, NUM_HEATED):  # the same ones every time
             genre = min(targets[row].nonzero()[:, 0].tolist(), key=lambda i: contract.priors[i])
-            path = self.data.paths("val")[row]
-            poster = upright_rgb(open_picture(path))
-            heat = heat_maps(classifier.network, contract.preprocess.read(path), [genre])
+            picture = self.data.shown("val", [row])[0].picture
+            poster = upright_rgb(open_picture(picture))
+            heat = heat_maps(classifier.network, contract.preprocess.read(picture), [genre])
             answer = Answer(
                 genre=contract.genres[genre],
                 probability=float(probabilities[row, genre]),
@@ -98,16 +100,15 @@ class Projector(Callback):
         if logger is None:
             return
         assert isinstance(pl_module, PosterClassifier)
-        chosen = _spread(list(range(len(self.data.rows["val"]))), NUM_EMBEDDED)
-        told = principal_components(self._seen(trainer, pl_module)[chosen], most=NUM_COMPONENTS)
-        assert self.data.manifest is not None
+        chosen = _spread(list(range(self.data.sizes["val"])), NUM_EMBEDDED)
+        told = principal_components(self._seen(trainer, pl_module, chosen), most=NUM_COMPONENTS)
         genres = [" ".join(genre.split()) for genre in pl_module.contract.genres]  # tabs would end a column
         metadata = []
-        for row in chosen:
-            has = self.data.targets["val"][row].bool().tolist()
-            names = ", ".join(genre for genre, true in zip(genres, has, strict=True) if true)
-            name = " ".join(self.data.manifest.ids[self.data.rows["val"][row]].split())
-            metadata.append([name, names or "none", *("yes" if true else "no" for true in has)])
+        for start in range(0, len(chosen), CHUNK):
+            for name, _, target in self.data.shown("val", chosen[start : start + CHUNK]):
+                has = target.bool().tolist()
+                names = ", ".join(genre for genre, true in zip(genres, has, strict=True) if true)
+                metadata.append([" ".join(name.split()), names or "none", *("yes" if true else "no" for true in has)])
         logger.experiment.add_embedding(
             told,
             metadata=metadata,
@@ -117,17 +118,19 @@ class Projector(Callback):
             tag="val",
         )
 
-    def _seen(self, trainer: Trainer, classifier: PosterClassifier) -> Tensor:
-        """Return what the last layer sees of each validation poster, ``float32 (N,C)``."""
+    def _seen(self, trainer: Trainer, classifier: PosterClassifier, rows: list[int]) -> Tensor:
+        """Return what the last layer sees of some validation posters, in their order, ``float32 (N,C)``."""
         seen: list[Tensor] = []
+        wanted = torch.tensor(rows)
         network = classifier.network
         hook = network.output.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float().cpu()))
         training = network.training
         network.eval()
         try:
             with torch.inference_mode(), trainer.precision_plugin.val_step_context():
-                for images, _, _ in self.data.val_dataloader():
+                for images, _, passing in self.data.val_dataloader():
                     network.forward(images.to(classifier.device))  # not compiled: that would begin anew with the hook
+                    seen[-1] = seen[-1][torch.isin(passing, wanted)]
         finally:
             hook.remove()
             network.train(training)
@@ -135,16 +138,15 @@ class Projector(Callback):
 
     def _thumbnails(self, rows: list[int]) -> Tensor:
         """Return ``float (N,3,h,h)`` in 0 … 1 of validation posters, on white: the projector takes squares only."""
-        place = {poster: number for number, poster in enumerate(self.data.kept)}
-        images = self.data.images()
         height, width = self.data.preprocess.height, self.data.preprocess.width
         scale = THUMBNAIL / max(height, width)
         size = max(round(scale * height), 1), max(round(scale * width), 1)
         tiles = torch.ones(len(rows), 3, THUMBNAIL, THUMBNAIL)
         top, left = (THUMBNAIL - size[0]) // 2, (THUMBNAIL - size[1]) // 2
-        for tile, row in zip(tiles, rows, strict=True):
-            pixels = images.read([place[self.data.rows["val"][row]]]).float() / 255  # (1,3,H,W)
-            tile[:, top : top + size[0], left : left + size[1]] = functional.interpolate(pixels, size, mode="area")[0]
+        for some in (slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)):
+            pixels = self.data.pixels("val", rows[some]).float() / 255  # (B,3,H,W)
+            shrunk = functional.interpolate(pixels, size, mode="area")
+            tiles[some, :, top : top + size[0], left : left + size[1]] = shrunk
         return tiles
 
 

@@ -25,6 +25,7 @@ from postergenre.classifier.contract import Contract, load_network, read_checkpo
 from postergenre.classifier.module import PosterClassifier
 from postergenre.data.datamodule import PosterData
 from postergenre.data.posters import Posters
+from postergenre.data.sharded import build_data
 from postergenre.errors import CheckpointError, ConfigError
 from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware
@@ -115,7 +116,7 @@ def _train(
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     seed_everything(config.seed, verbose=False)
-    data = PosterData(
+    data = build_data(
         config.data,
         config.preprocess,
         augment=config.augment,
@@ -140,10 +141,13 @@ def _train(
         if "epoch" not in checkpoint:
             raise CheckpointError(f"{config.resume} holds weights and no training run: begin with it, start=FILE")
         _check_resumable(config.resume, before, classifier.contract)
-        data.first_epoch = int(checkpoint["epoch"]) + 1
+        data.first_batch = int(checkpoint.get("batches", 0))
+        data.first_epoch = int(checkpoint["epoch"]) + (not data.first_batch)
+        if data.first_batch:
+            _check_order(config.resume, checkpoint["order"], data.order)
         classifier.load_state_dict(checkpoint["state_dict"])  # Lightning does so too, but features come first
     with ranks.one_goes_ahead():
-        if not keep_features(classifier.network, data, hardware):
+        if not keep_features(classifier.network, data, hardware) and not data.streamed:
             data.images(write=True)
     if config.trainer.compile:
         classifier.network.compile()  # in place: the names of the weights stay
@@ -151,7 +155,10 @@ def _train(
     for note in data.notes:
         console.print(f"note: {note}", highlight=False)
     console.print(_summary(config, data, classifier, hardware, ranks), highlight=False, soft_wrap=True)
-    best, last = Best(output / "checkpoints", resume=config.resume), Last(output / "checkpoints")
+    best, last = (
+        Best(output / "checkpoints", resume=config.resume),
+        Last(output / "checkpoints", save_steps=config.trainer.save_steps),
+    )
     if ranks.first and (metrics := output / "metrics.csv").exists():  # a run that goes on in its own folder
         metrics.rename(output / f"metrics_until_epoch_{data.first_epoch}.csv")
     with quiet_lightning():
@@ -260,6 +267,8 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")
         # Lightning 2.6 with torch 2.14; no call of ours.
         warnings.filterwarnings("ignore", ".*LeafSpec.*")
+        # Our loaders begin where the checkpoint ended.
+        warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")
         # Every process has scored the answers of all.
         warnings.filterwarnings("ignore", ".*when logging on epoch level in distributed setting.*")
         # The name of its successor is not known to torch 2.11.
@@ -283,9 +292,9 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks
         priors=data.priors,
         thresholds=[0.5] * len(data.genres),
         data=asdict(config.data)
-        | {"root": str(Path(config.data.root).expanduser().absolute()), "fingerprint": data.fingerprint}
+        | {"root": data.root, "fingerprint": data.fingerprint}
         | {"genres": asdict(config.genres)}
-        | ({"corrections": corrections.to_plain()} if (corrections := data.posters.corrections) else {}),
+        | ({"corrections": corrections.to_plain()} if (corrections := data.corrected) else {}),
         provenance={
             "postergenre": version("postergenre"),
             "torch": version("torch"),
@@ -299,15 +308,15 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks
             "seed": config.seed,
         },
     )
-    targets = data.targets["train"]
     kind = ShardedClassifier if config.trainer.strategy == "fsdp" else PosterClassifier
     classifier = kind(
         network,
         contract,
         optim=config.optim,
-        loss=build_loss(config.loss, counts=targets.sum(dim=0), num_posters=len(targets)),
+        loss=build_loss(config.loss, counts=data.counts["train"], num_posters=data.sizes["train"]),
         augment=config.augment,
         seed=config.seed,
+        order=data.order,
     )
     if config.prior_bias:
         classifier.start_from_priors()
@@ -378,10 +387,19 @@ def _check_resumable(path: str, before: Contract, contract: Contract) -> None:
             raise CheckpointError(f"cannot resume {path}: its {what} ({old}) is not that of this run ({new})")
 
 
+def _check_order(path: str, before: dict[str, Any], order: dict[str, Any]) -> None:
+    for what in before | order:
+        if before.get(what) != order.get(what):
+            raise CheckpointError(
+                f"cannot resume {path} in the middle of an epoch: its {what} ({before.get(what)}) is not that of this "
+                f"run ({order.get(what)}), so that other posters would follow; the end of an epoch leaves you free"
+            )
+
+
 def _summary(
     config: TrainConfig, data: PosterData, classifier: PosterClassifier, hardware: Hardware, ranks: Ranks
 ) -> str:
-    sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.rows.items() if rows)
+    sizes = ", ".join(f"{size} {split}" for split, size in data.sizes.items() if size)
     parameters = list(classifier.network.parameters())
     trained = sum(p.numel() for p in parameters if p.requires_grad) / 1e6
     return (

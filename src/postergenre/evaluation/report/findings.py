@@ -1,6 +1,6 @@
 """What the answers show beyond their scores: curves, bins and pairs of genres, before anything is drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ class Findings:
 
     genres: list[str]
     paths: list[Path]
+    picture: Callable[[int], Path | bytes]
+    """Gets the picture file of a row: where it lies, or its content."""
     logits: Floats
     """``(N,G)``, calibrated."""
     probabilities: Floats
@@ -43,6 +45,7 @@ class Findings:
         return cls(
             genres=list(genres),
             paths=scored.paths,
+            picture=scored.picture or scored.paths.__getitem__,
             logits=logits.double().numpy(),
             # Compared as they are when scores are made: a probability may lie on its threshold.
             probabilities=logits.sigmoid().double().numpy(),

@@ -68,7 +68,7 @@ def _card(findings: Findings, shown: Shown) -> Card:
         lead = f"{findings.genres[shown.genre]} {_told(p[shown.genre])}"
     return Card(
         file=path.name,
-        picture=thumbnail(path),
+        picture=thumbnail(findings.picture(shown.row)),
         lead=lead,
         true=true,
         predicted=[text for genre, text in named.items() if findings.decided[shown.row, genre]],
@@ -118,10 +118,10 @@ def _first(rows: Iterable[int], genres: Iterable[int], *, order: Floats) -> list
     return list(shown.values())
 
 
-def thumbnail(path: Path) -> str | None:
+def thumbnail(source: Path | bytes) -> str | None:
     """Return a small JPEG as the text of a ``data:`` address; None where the file is gone or is no picture."""
     try:
-        picture = upright_rgb(open_picture(path))
+        picture = upright_rgb(open_picture(source))
     except PictureError:
         return None
     picture.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
