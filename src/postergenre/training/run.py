@@ -279,7 +279,6 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks: Ranks) -> PosterClassifier:
-    assert data.posters is not None
     preprocess = config.preprocess
     network = build_network(
         config.model, num_outputs=len(data.genres), input_size=(preprocess.height, preprocess.width)
