@@ -8,7 +8,17 @@ import pytest
 
 from conftest import ROOT
 
-SCRIPTS = ["decode", "training", "prediction", "cold_start", "memory", "scaling", "capacity", "serving"]
+SCRIPTS = [
+    "decode",
+    "training",
+    "prediction",
+    "ray_prediction",
+    "cold_start",
+    "memory",
+    "scaling",
+    "capacity",
+    "serving",
+]
 
 
 def test_every_benchmark_is_run_here() -> None:

@@ -1,7 +1,8 @@
 """A table that many processes fill, on one machine or many: what is to be done, what came of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def _fill(
         if there:
             teller.say(f"{teller.done:,} of {total:,} posters are in {where} already")
         if rest:
-            with joined(address):
+            with _interruptible(where), joined(address):
                 fleet = find_fleet(config.gpus)
                 teller.say(f"Ray: {fleet}")
                 work = Work(
@@ -57,6 +58,8 @@ def _fill(
                     outcome = Outcome(**told)
                     if outcome.refusal:
                         raise ProcessError(f"{outcome.refusal}; what is written stays")
+                    if outcome.deaths:
+                        teller.say(f"{part_path(where, outcome.number).name} took another try: a process died over it")
                     if outcome.error:
                         broken[outcome.number] = outcome.error
                         teller.say(f"{part_path(where, outcome.number).name} is not made: {outcome.error}")
@@ -72,6 +75,15 @@ def _fill(
             "command tries them again"
         )
     return total, failed
+
+
+@contextmanager
+def _interruptible(where: Path) -> Iterator[None]:
+    """Tell Ctrl-C in a sentence, when everything is ended."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise ProcessError(f"interrupted; the parts that were complete are in {where}") from None
 
 
 def _parts(where: Path, units: Sequence[Unit], names: list[str]) -> dict[int, int]:

@@ -14,8 +14,9 @@ from postergenre.inference.tables import Table, spelled
 
 def made_with(config: PredictConfig, checkpoints: Sequence[Path]) -> dict[str, Any]:
     """Return what the rows of a table depend on, besides the posters."""
-    kept = ("tta", "allow_empty", "top", "engine", *(("part_rows",) if config.engine == "ray" else ()))
+    kept = ("tta", "allow_empty", "top")
     settings = {name: getattr(config, name) for name in kept}
+    settings |= {"engine": config.engine, "part_rows": config.part_rows if config.engine == "ray" else None}
     return {"checkpoint": [str(path) for path in checkpoints], "sha256": digests(checkpoints), **settings}
 
 
@@ -81,7 +82,8 @@ def _note(table: Path) -> Path:
 
 def _compare(note: Path, made: dict[str, Any], table: Path) -> None:
     try:
-        before = {"engine": "local"} | json.loads(note.read_text(encoding="utf-8"))  # once there was no other
+        usual = {"engine": "local", "part_rows": None}  # of notes from when there was no other
+        before = usual | json.loads(note.read_text(encoding="utf-8"))
         others = [name for name in made if name != "checkpoint" and before[name] != made[name]]
     except (ValueError, KeyError, TypeError):
         raise DataError(f"{note} does not say what {table} was made with; give another output") from None

@@ -110,12 +110,12 @@ def read_unit(unit: Unit, folder: Path) -> Iterator[tuple[str, str | bytes]]:
         return
     try:
         with _open(unit.shard) as file:
-            # A row group may be larger than memory: pages are read as they are needed.
+            # A row group may be larger than memory; its pages are read one after the other.
             shard = parquet.ParquetFile(file, buffer_size=READ_BYTES, pre_buffer=False)
             groups = range(unit.first, unit.stop)
             for some in shard.iter_batches(batch_size=READ_ROWS, row_groups=groups, columns=list(SHARD)):
                 for name, content in zip(some["id"].to_pylist(), some["image"].to_pylist(), strict=True):
-                    yield str(name), content or b""
+                    yield "" if name is None else str(name), content or b""
     except (arrow.ArrowException, OSError) as error:
         raise DataError(f"cannot read {unit.shard}: {error}") from None
 

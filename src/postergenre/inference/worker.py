@@ -5,9 +5,9 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,10 @@ class Outcome:
     """Of the unit."""
     failed: int = 0
     """Posters that have an error."""
-    told: Sequence[tuple[str, str]] = ()
+    told: list[list[str]] = field(default_factory=list)
     """Some of them, with their errors."""
+    deaths: int = 0
+    """Processes that died over it before."""
     error: str = ""
     """Why the unit has no part."""
     refusal: str = ""
@@ -88,13 +90,12 @@ class Worker:
         if self._refusal:
             return Outcome(number=unit.number, refusal=self._refusal)
         try:
-            failed, told = self._answer(unit)
+            return self._answer(unit)
         except DataError as error:
             return Outcome(number=unit.number, error=str(error))
         except OSError as error:
             refusal = f"cannot write {error.filename or self._work.where}: {error.strerror or error}"
             return Outcome(number=unit.number, refusal=refusal)
-        return Outcome(number=unit.number, failed=failed, told=told)
 
     def _load(self) -> Predictor:
         work = self._work
@@ -107,18 +108,19 @@ class Worker:
             raise CheckpointError(f"{told} has changed since the run began")
         return predictor
 
-    def _answer(self, unit: Unit) -> tuple[int, list[tuple[str, str]]]:
-        """Write the part of a unit, and return how many of its posters failed, and some of them with their errors."""
+    def _answer(self, unit: Unit) -> Outcome:
+        """Write the part of a unit."""
         part = part_path(self._work.where, unit.number)
         there = count_part(part, self._schema)
         if there and there[0] == unit.rows:  # a worker that wrote it died before it could tell
-            return there[1], []
-        with self._tried(part):
-            return self._written(part, unit)
+            return Outcome(number=unit.number, failed=there[1])
+        with self._tried(part) as deaths:
+            failures = self._write(part, unit)
+        return Outcome(number=unit.number, failed=len(failures), told=failures[:NUM_LINES], deaths=deaths)
 
     @contextmanager
-    def _tried(self, part: Path) -> Iterator[None]:
-        """Count, for whoever comes after, who began this part and could not even fail."""
+    def _tried(self, part: Path) -> Iterator[int]:
+        """Yield how many began this part before and could not even fail, and count this one among them till it ends."""
         tries = part.with_name(f".{part.stem}.tries")
         with tries.open("ab") as file:
             begun = file.tell()
@@ -126,23 +128,24 @@ class Worker:
         if begun >= DEATHS:
             raise DataError(f"the processes that worked on it died, {begun} of them")
         try:
-            yield
+            yield begun
         finally:
             tries.unlink(missing_ok=True)
 
-    def _written(self, part: Path, unit: Unit) -> tuple[int, list[tuple[str, str]]]:
+    def _write(self, part: Path, unit: Unit) -> list[list[str]]:
+        """Write the part of a unit, and return the posters that failed with their errors."""
         for attempt in range(1, TRIES + 1):
-            failures: list[tuple[str, str]] = []
+            failures: list[list[str]] = []
             try:
                 write_part(part, self._rows(unit, failures), self._schema)
-                return len(failures), failures[:NUM_LINES]
+                return failures
             except (DataError, OSError):
                 if attempt == TRIES:
                     raise
                 time.sleep(PAUSE * 2 ** (attempt - 1))
         raise AssertionError
 
-    def _rows(self, unit: Unit, failures: list[tuple[str, str]]) -> Iterator[Row]:
+    def _rows(self, unit: Unit, failures: list[list[str]]) -> Iterator[Row]:
         names: deque[str] = deque()
 
         def contents() -> Iterator[str | bytes]:
@@ -155,7 +158,7 @@ class Worker:
         for answer in self._predictor.predict_many(contents(), batch_size=config.batch_size):
             made = row(names.popleft(), answer, genres=self._names, top=config.top)
             if answer.error:
-                failures.append((made["poster"], made["error"]))
+                failures.append([made["poster"], made["error"]])
             yield made
             count += 1
         if count != unit.rows:
