@@ -28,6 +28,8 @@ class Run:
     seconds: float
     megabytes: float
     """At its peak, all processes together; what they share counts once (PSS)."""
+    cpu: float
+    """Seconds of a core, all processes together: what other work on the machine disturbs least."""
     killed: bool
 
 
@@ -50,6 +52,16 @@ def megabytes(process: int) -> float:
     return total / 1024
 
 
+def cpu_seconds(process: int) -> dict[int, float]:
+    """Return what a process and those it started have computed so far."""
+    seconds = {}
+    for one in descendants(process):
+        with suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            seconds[one] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
+
+
 def predict(engine: str, checkpoint: Path, posters: Path, table: Path, *, kill: bool = False) -> Run:
     """Return what a run took that is checked to answer each poster once; ``kill`` one of its workers on the way."""
     command = [
@@ -57,10 +69,12 @@ def predict(engine: str, checkpoint: Path, posters: Path, table: Path, *, kill: 
         f"engine={engine}", f"output={table}", "gpus=0", f"hydra.run.dir={table.parent / 'run'}",
     ]  # fmt: skip
     peak, killed = 0.0, False
+    cpu: dict[int, float] = {}
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             peak = max(peak, megabytes(process.pid))
+            cpu |= cpu_seconds(process.pid)
             if kill and not killed and any(table.glob("part-*")):
                 killed = kill_one(process.pid)
             with suppress(subprocess.TimeoutExpired):
@@ -70,7 +84,7 @@ def predict(engine: str, checkpoint: Path, posters: Path, table: Path, *, kill: 
         raise SystemExit(f"predict engine={engine} ended with status {process.returncode}")
     answered = Counter(parquet.read_table(table, columns=["poster"])["poster"].to_pylist())
     assert answered == Counter(str(path) for path in posters.iterdir())
-    return Run(seconds=seconds, megabytes=peak, killed=killed)
+    return Run(seconds=seconds, megabytes=peak, cpu=sum(cpu.values()), killed=killed)
 
 
 def kill_one(process: int) -> bool:
@@ -113,7 +127,7 @@ def main() -> None:
         local = sorted(run.seconds for run in runs[count, "local"])[len(runs[count, "local"]) // 2]
         rows.append(
             [f"{count:,}, {engine}", f"{middle.seconds:,.1f} s", f"{count / middle.seconds:,.0f}",
-             f"{local / middle.seconds:.2f}", f"{max(run.megabytes for run in some):,.0f} MB"]
+             f"{local / middle.seconds:.2f}", f"{middle.cpu:,.1f} s", f"{max(run.megabytes for run in some):,.0f} MB"]
         )  # fmt: skip
     if len(counts) > 1:
         few, many = min(counts), max(counts)
@@ -122,13 +136,13 @@ def main() -> None:
             for engine in ("local", "ray")
         }
         rows += [
-            [f"each further, {engine}", "", f"{rate:,.0f}", f"{rate / further['local']:.2f}", ""]
+            [f"each further, {engine}", "", f"{rate:,.0f}", f"{rate / further['local']:.2f}", "", ""]
             for engine, rate in further.items()
         ]
     report(
         options,
         "Prediction on Ray Data",
-        ["posters, engine", "time", "posters a second", "÷ local", "peak memory"],
+        ["posters, engine", "time", "posters a second", "÷ local", "of a core", "peak memory"],
         rows,
         "`tiny` at 64 × 48 px on drawn posters of 48 × 72 pixels, start and end included; memory of all processes, "
         f"looked at every {LOOK:g} s. Each run is checked to answer every poster once, also that in which a process is "
