@@ -62,8 +62,11 @@ def cpu_seconds(process: int) -> dict[int, float]:
     return seconds
 
 
-def predict(engine: str, checkpoint: Path, posters: Path, table: Path, *, kill: bool = False) -> Run:
+def predict(
+    engine: str, checkpoint: Path, posters: Path, table: Path, *, threads: int | None = None, kill: bool = False
+) -> Run:
     """Return what a run took that is checked to answer each poster once; ``kill`` one of its workers on the way."""
+    limited = {"OMP_NUM_THREADS": str(threads)} if threads and engine == "local" else {}
     command = [
         sys.executable, str(ROOT / "scripts" / "predict.py"), f"checkpoint={checkpoint}", f"posters={posters}",
         f"engine={engine}", f"output={table}", "gpus=0", f"hydra.run.dir={table.parent / 'run'}",
@@ -71,7 +74,7 @@ def predict(engine: str, checkpoint: Path, posters: Path, table: Path, *, kill: 
     peak, killed = 0.0, False
     cpu: dict[int, float] = {}
     start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=os.environ | limited, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             peak = max(peak, megabytes(process.pid))
             cpu |= cpu_seconds(process.pid)
@@ -100,6 +103,9 @@ def kill_one(process: int) -> bool:
 def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--counts", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument(
+        "--threads", type=int, help="of the local engine; on a busy machine several lose time waiting for each other"
+    )
     parser.add_argument("--checkpoint", type=Path, help="instead of one that is trained for a moment first")
     options = parser.parse_args()
     counts = [40] if options.smoke else options.counts
@@ -114,7 +120,8 @@ def main() -> None:
             for turn in range(1 if options.smoke or count == max(counts) else options.rounds):
                 for engine in ("local", "ray"):
                     table = scratch / f"{engine}-{count}-{turn}.parquet"
-                    run = predict(engine, checkpoint, scratch / f"{count}" / "Images", table)
+                    posters = scratch / f"{count}" / "Images"
+                    run = predict(engine, checkpoint, posters, table, threads=options.threads)
                     runs.setdefault((count, engine), []).append(run)
                     print(count, engine, run, file=sys.stderr, flush=True)
         table = scratch / "killed.parquet"
@@ -146,7 +153,7 @@ def main() -> None:
         rows,
         "`tiny` at 64 × 48 px on drawn posters of 48 × 72 pixels, start and end included; memory of all processes, "
         f"looked at every {LOOK:g} s. Each run is checked to answer every poster once, also that in which a process is "
-        f"killed after the first part. {os.cpu_count()} cores.",
+        f"killed after the first part. {os.cpu_count()} cores; local threads: {options.threads or 'all'}.",
     )
 
 
