@@ -8,7 +8,18 @@ import pytest
 
 from conftest import ROOT
 
-SCRIPTS = ["decode", "training", "prediction", "cold_start", "memory", "scaling", "capacity", "serving", "soak"]
+SCRIPTS = [
+    "decode",
+    "training",
+    "prediction",
+    "cold_start",
+    "memory",
+    "scaling",
+    "capacity",
+    "serving",
+    "soak",
+    "ray_prediction",
+]
 
 
 def test_every_benchmark_is_run_here() -> None:

@@ -8,6 +8,7 @@ from postergenre.errors import ConfigError
 from postergenre.views import check_views
 
 FORMATS = ("csv", "jsonl", "parquet")
+ENGINES = ("local", "ray")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -17,7 +18,10 @@ class PredictConfig:
     checkpoint: Any
     """The checkpoint that answers; several (``[A,B]``, or a quoted pattern with ``*``) answer together."""
     posters: Any
-    """A picture, a folder, a quoted glob, an ``http(s)`` address, a list of those, or a CSV that names posters."""
+    """A picture, a folder, a quoted glob, an ``http(s)`` address, a list of those, or a CSV that names posters.
+
+    For ``engine=ray`` also Parquet shards with columns ``id`` and ``image`` (bytes): files, folders, globs, addresses.
+    """
     recursive: bool = False
     """Look into the folders of a folder, too."""
     column: str | None = None
@@ -42,11 +46,20 @@ class PredictConfig:
     """``auto`` (a CUDA GPU where there is one), ``0`` (the CPU) or ``1``."""
     precision: str = "auto"
     """``auto``, ``32``, ``bf16`` or ``16``."""
+    engine: str = "local"
+    """``local`` (this process), or ``ray`` (extra ``scale``): many processes and machines, Parquet in and out."""
+    ray_address: str | None = None
+    """``host:port`` of a Ray cluster, or ``auto`` on one of its machines; without it, Ray is started on this machine.
+
+    The variable ``RAY_ADDRESS`` says the same. All machines must see checkpoint, posters and output at the same paths.
+    """
+    part_rows: int = 1024
+    """``engine=ray``: posters of a part of the output, which is what is retried when a process dies."""
     output_dir: str = "outputs/predict"
     """Where the pictures are written, and the table where ``output`` does not say."""
 
     def __post_init__(self) -> None:
-        for name in ("top", "batch_size"):
+        for name in ("top", "batch_size", "part_rows"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         check_views(self.tta)
@@ -58,10 +71,20 @@ class PredictConfig:
                 raise ConfigError(f"output must end in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}: {self.output!r}")
             if self.format not in ("auto", suffix):
                 raise ConfigError(f"format={self.format}, but output={self.output} ends in .{suffix}; leave one out")
+        if self.engine not in ENGINES:
+            raise ConfigError(f"no engine {self.engine!r}; known: {', '.join(ENGINES)}")
+        if self.engine == "ray":
+            if self.table.suffix.lower() != ".parquet":
+                raise ConfigError(f"engine=ray writes Parquet: output must end in .parquet, not as {self.table} does")
+            if self.annotate or self.sheet:
+                raise ConfigError("annotate and sheet are drawn by engine=local only")
+        elif self.ray_address is not None:
+            raise ConfigError(f"ray_address={self.ray_address} is for engine=ray")
 
     @property
     def table(self) -> Path:
         """Where the table is written; its suffix is its format."""
         if self.output is not None:
             return Path(self.output).expanduser()
-        return Path(self.output_dir) / f"predictions.{'csv' if self.format == 'auto' else self.format}"
+        usual = "parquet" if self.engine == "ray" else "csv"
+        return Path(self.output_dir) / f"predictions.{usual if self.format == 'auto' else self.format}"

@@ -1,12 +1,15 @@
 """A table in Parquet. A file of that format cannot be added to, so the table is a folder of parts."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow as arrow  # type: ignore[import-untyped]
 from pyarrow import parquet
 
 from postergenre.errors import DataError
+from postergenre.inference.predictor import batches
 from postergenre.inference.tables import Row
 
 PART_ROWS = 2048
@@ -17,10 +20,8 @@ class ParquetTable:
     """``part-00000.parquet``, ``part-00001.parquet``, … in a folder; each appears when it is complete."""
 
     def __init__(self, path: Path, columns: list[str]) -> None:
-        names = arrow.list_(arrow.string())
-        kinds = {"poster": arrow.string(), "genres": names, "top": names, "error": arrow.string()}
         self.path = path
-        self.schema = arrow.schema([(column, kinds.get(column, arrow.float32())) for column in columns])
+        self.schema = table_schema(columns)
         self._waiting: list[Row] = []
         path.mkdir(parents=True, exist_ok=True)
 
@@ -29,7 +30,7 @@ class ParquetTable:
         for number, part in enumerate(self._parts()):
             try:
                 schema = parquet.read_schema(part)
-                if part != self._part(number) or schema.names != self.schema.names:
+                if part != part_path(self.path, number) or schema.names != self.schema.names:
                     raise DataError(f"{part} is no part {number} of this table")
                 table = parquet.read_table(part, columns=["poster", "error"])
             except (arrow.ArrowException, OSError) as error:
@@ -46,14 +47,54 @@ class ParquetTable:
         """Write the rows that wait as a part."""
         if not self._waiting:
             return
-        part = self._part(len(self._parts()))
-        draft = part.with_name(f".{part.name}")  # readers of the folder pass over hidden files
-        parquet.write_table(arrow.Table.from_pylist(self._waiting, schema=self.schema), draft)
-        draft.replace(part)
+        write_part(part_path(self.path, len(self._parts())), self._waiting, self.schema)
         self._waiting = []
 
     def _parts(self) -> list[Path]:
         return sorted(self.path.glob("part-*.parquet"))
 
-    def _part(self, number: int) -> Path:
-        return self.path / f"part-{number:05}.parquet"
+
+def table_schema(columns: list[str]) -> arrow.Schema:
+    """Return the types of a table's columns."""
+    names = arrow.list_(arrow.string())
+    kinds = {"poster": arrow.string(), "genres": names, "top": names, "error": arrow.string()}
+    return arrow.schema([(column, kinds.get(column, arrow.float32())) for column in columns])
+
+
+def part_path(table: Path, number: int) -> Path:
+    """Return where a part of a table lies."""
+    return table / f"part-{number:05}.parquet"
+
+
+def write_part(part: Path, rows: Iterable[Row], schema: arrow.Schema) -> None:
+    """Write a part that is there as a whole or not at all, whoever else writes it or dies meanwhile."""
+    draft = part.with_name(f".{part.stem}-{uuid4().hex[:12]}.draft")  # readers of the folder pass over hidden files
+    try:
+        with draft.open("xb") as file:
+            with parquet.ParquetWriter(file, schema) as writer:
+                for some in batches(rows, PART_ROWS):
+                    writer.write_table(arrow.Table.from_pylist(some, schema=schema))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(part)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def count_part(part: Path, schema: arrow.Schema) -> tuple[int, int] | None:
+    """Return how many rows a part has and how many of them an error; None where it is not there or not whole.
+
+    Only the end of the file is read.
+
+    Raises:
+        DataError: It has other columns.
+    """
+    try:
+        told = parquet.read_metadata(part)
+    except (arrow.ArrowException, OSError):
+        return None
+    if told.schema.to_arrow_schema().names != schema.names:
+        raise DataError(f"{part} is no part of this table: it has other columns")
+    errors = [told.row_group(group).column(told.num_columns - 1) for group in range(told.num_row_groups)]
+    return told.num_rows, told.num_rows - sum(column.statistics.null_count for column in errors)

@@ -159,7 +159,7 @@ class Predictor:
         try:
             for batch, reading in _one_ahead(
                 (batch, [pool.submit(read, _check(poster)) for poster in batch])
-                for batch in _batches(posters, batch_size)
+                for batch in batches(posters, batch_size)
             ):
                 decoded = [future.result() for future in reading]
                 images = [image for image, _ in decoded if image is not None]
@@ -198,7 +198,8 @@ def load(
     return Predictor.load(find_checkpoints(named), hardware, tta=tta, allow_empty=allow_empty)
 
 
-def _batches(posters: Iterable[T], size: int) -> Iterator[list[T]]:
+def batches(posters: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield ``size`` at a time; the last may be fewer."""
     waiting = iter(posters)
     while batch := list(islice(waiting, size)):
         yield batch

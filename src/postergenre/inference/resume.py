@@ -14,12 +14,19 @@ from postergenre.inference.tables import Table, spelled
 
 def made_with(config: PredictConfig, checkpoints: Sequence[Path]) -> dict[str, Any]:
     """Return what the rows of a table depend on, besides the posters."""
-    digests = []
+    kept = ("tta", "allow_empty", "top")
+    settings = {name: getattr(config, name) for name in kept}
+    settings |= {"engine": config.engine, "part_rows": config.part_rows if config.engine == "ray" else None}
+    return {"checkpoint": [str(path) for path in checkpoints], "sha256": digests(checkpoints), **settings}
+
+
+def digests(checkpoints: Sequence[Path]) -> list[str]:
+    """Return the SHA-256 of each file."""
+    found = []
     for checkpoint in checkpoints:
         with checkpoint.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    settings = {name: getattr(config, name) for name in ("tta", "allow_empty", "top")}
-    return {"checkpoint": [str(path) for path in checkpoints], "sha256": digests, **settings}
+            found.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return found
 
 
 @contextmanager
@@ -75,7 +82,8 @@ def _note(table: Path) -> Path:
 
 def _compare(note: Path, made: dict[str, Any], table: Path) -> None:
     try:
-        before = json.loads(note.read_text(encoding="utf-8"))
+        usual = {"engine": "local", "part_rows": None}  # of notes from when there was no other
+        before = usual | json.loads(note.read_text(encoding="utf-8"))
         others = [name for name in made if name != "checkpoint" and before[name] != made[name]]
     except (ValueError, KeyError, TypeError):
         raise DataError(f"{note} does not say what {table} was made with; give another output") from None

@@ -1,7 +1,7 @@
 """Tell the genres of picture files, of addresses, of what a CSV names: one row each, however many there are."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice, repeat
 from pathlib import Path
@@ -28,11 +28,14 @@ def predict(config: PredictConfig) -> Path:
     Raises:
         DataError: No such posters, the table cannot be written or continued, or not one poster could be read.
         PartialError: Some posters could not be read; all others are answered and written before it is raised.
+        ProcessError: ``engine=ray``, and Ray cannot go on.
     """
-    posters = find_posters(config.posters, recursive=config.recursive, column=config.column)
-    hardware = choose_hardware(config.gpus, config.precision)
     checkpoints = find_checkpoints(config.checkpoint)
-    predictor = Predictor.load(checkpoints, hardware, tta=config.tta, allow_empty=config.allow_empty)
+    if config.engine == "ray":
+        from postergenre.inference.fleet import prepare  # one poster must not wait for Parquet and more
+    else:
+        prepare = _prepare
+    fill = prepare(config, checkpoints)
     where = config.table
     with _disk(where), ExitStack() as stack:
         Path(config.output_dir).mkdir(parents=True, exist_ok=True)
@@ -40,15 +43,23 @@ def predict(config: PredictConfig) -> Path:
             _remove(where)
         else:
             stack.enter_context(claimed(where, made_with(config, checkpoints)))
-        failed = _fill(where, posters, predictor, config)
-    if failed == len(posters):
+        total, failed = fill(where)
+    if failed == total:
         raise DataError(f"not one poster could be read; the column error of {where} says why")
     if failed:
         raise PartialError(
-            f"{failed:,} of {len(posters):,} posters could not be read, see the column error of {where}; "
+            f"{failed:,} of {total:,} posters could not be read, see the column error of {where}; "
             "the others are answered"
         )
     return where
+
+
+def _prepare(config: PredictConfig, checkpoints: Sequence[Path]) -> Callable[[Path], tuple[int, int]]:
+    """Return what fills the table at a path, and then tells how many posters there are and how many of them failed."""
+    posters = find_posters(config.posters, recursive=config.recursive, column=config.column)
+    hardware = choose_hardware(config.gpus, config.precision)
+    predictor = Predictor.load(checkpoints, hardware, tta=config.tta, allow_empty=config.allow_empty)
+    return lambda where: (len(posters), _fill(where, posters, predictor, config))
 
 
 def _fill(where: Path, posters: Sequence[str], predictor: Predictor, config: PredictConfig) -> int:

@@ -39,63 +39,85 @@ def find_posters(posters: Any, *, recursive: bool = False, column: str | None = 
         ConfigError: It is none of these.
         DataError: One of them names no poster, or the CSV cannot be used.
     """
+    return list(each_poster(posters, recursive=recursive, column=column))
+
+
+def names_of(posters: Any) -> list[str]:
+    """Return what ``posters`` names, one or several, as text.
+
+    Raises:
+        ConfigError: It is neither a name nor a list of names.
+    """
     named = posters if isinstance(posters, list) else [posters]
     if not named or not all(isinstance(name, str | Path) and str(name) for name in named):
         raise ConfigError(f"{TAKES}, not {posters!r}")
-    found: list[str] = []
+    return [str(name) for name in named]
+
+
+def each_poster(posters: Any, *, recursive: bool = False, column: str | None = None) -> Iterator[str]:
+    """Yield what ``find_posters`` returns, one by one: only the names of one folder are in memory at a time.
+
+    Raises:
+        ConfigError: As there, at the latest after the last poster.
+        DataError: As there.
+    """
+    named = names_of(posters)
     tables = 0
-    for name in map(str, named):
+    for name in named:
         if scheme(name):
             if not is_address(name):
                 raise DataError(f"cannot read {name}: posters takes {' and '.join(SCHEMES)} addresses")
-            found.append(name)
+            yield name
             continue
         place = Path(name).expanduser()
         if place.is_file() and place.suffix.lower() == ".csv":
             tables += 1
-            found += _from_csv(place, column)
+            yield from _from_csv(place, column)
         elif place.is_file():
-            found.append(str(place))
+            yield str(place)
         elif place.is_dir():
-            found += _in_folder(place, recursive)
+            yield from _in_folder(place, recursive)
         else:
             matches = [match for match in glob.glob(str(place), recursive=True) if os.path.isfile(match)]
             if not matches:
                 raise DataError(f"no file, folder or match for {name}; {TAKES}")
-            found += sorted(matches)
+            yield from sorted(matches)
     if column is not None and not tables:
-        raise ConfigError(f"column={column} is for posters=FILE.csv, and none of {', '.join(map(str, named))} is one")
-    return found
+        raise ConfigError(f"column={column} is for posters=FILE.csv, and none of {', '.join(named)} is one")
 
 
-def _in_folder(folder: Path, recursive: bool) -> list[str]:
+def _in_folder(folder: Path, recursive: bool) -> Iterator[str]:
     readable = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
 
     def unreadable(error: OSError) -> None:
         raise DataError(f"cannot look into {error.filename}: {error.strerror}")
 
-    found = []
+    found = False
     for place, folders, files in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
         for name in sorted(files):
             path = os.path.join(place, name)
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in readable and os.path.isfile(path):
-                found.append(path)
+                found = True
+                yield path
     if not found:
         hint = "" if recursive else ", and recursive=true looks into its folders"
+        if any(folder.glob("[!._]*.parquet")):
+            hint = "; Parquet shards of pictures are read by engine=ray"
         raise DataError(f"no picture in the folder {folder}; {TAKES}{hint}")
-    return found
 
 
-def _from_csv(table: Path, column: str | None) -> list[str]:
+def _from_csv(table: Path, column: str | None) -> Iterator[str]:
+    found = False
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            found = list(_cells(csv.reader(file, strict=True), table, column))
+            for cell in _cells(csv.reader(file, strict=True), table, column):
+                found = True
+                yield cell
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise DataError(f"cannot read {table} as a UTF-8 CSV: {error}") from None
     if not found:
         raise DataError(f"{table} has no row below its header")
-    return found
 
 
 def _cells(rows: Iterator[list[str]], table: Path, column: str | None) -> Iterator[str]:

@@ -24,10 +24,18 @@ EVERY = 60.0
 class Teller:
     """Prints answers, and on a terminal a bar with posters a second and the time left."""
 
-    def __init__(self, total: int, *, done: int, top: int) -> None:
+    def __init__(self, total: int, *, done: int, top: int, each: bool = True) -> None:
+        """Get ready to tell.
+
+        Args:
+            total: Posters.
+            done: How many of them an earlier run has answered.
+            top: Genres to tell of each.
+            each: Whether there is a line for each poster where they are few.
+        """
         self.console = Console()
         self.total, self.done, self.top = total, done, top
-        self._each = total - done <= NUM_LINES
+        self._each = each and total - done <= NUM_LINES
         self._lines_left = NUM_LINES
         self._began = self._spoke = time.monotonic()
         self._before = done
@@ -48,15 +56,25 @@ class Teller:
 
     def poster(self, poster: str, prediction: Prediction) -> None:
         """Tell the answer for the next poster."""
-        self.done += 1
-        self._progress.advance(self._task)
-        if prediction.error and self._lines_left:
-            self._lines_left -= not self._each
-            self.say(f"{_name(poster)}: left out, {prediction.error}")
-            if not self._lines_left:
-                self.say("what else is left out is in the table only")
-        elif self._each and not prediction.error:
+        if prediction.error:
+            self.left_out(poster, prediction.error)
+        elif self._each:
             self.say(f"{_name(poster)}: {_told(prediction, self.top)}")
+        self.advance(1)
+
+    def left_out(self, poster: str, error: str) -> None:
+        """Tell why a poster has no answer, as long as there are not too many."""
+        if not self._lines_left:
+            return
+        self._lines_left -= not self._each
+        self.say(f"{_name(poster)}: left out, {error}")
+        if not self._lines_left:
+            self.say("what else is left out is in the table only")
+
+    def advance(self, count: int) -> None:
+        """Tell, now and then, how far it is when ``count`` further posters are done."""
+        self.done += count
+        self._progress.advance(self._task, count)
         now = time.monotonic()
         if not self.console.is_terminal and now - self._spoke >= EVERY:
             self._spoke = now
@@ -64,14 +82,14 @@ class Teller:
             left = timedelta(seconds=round((self.total - self.done) / rate))
             self.say(f"{self.done:,} of {self.total:,} posters, {rate:.3g} a second, {left} left")
 
-    def end(self, table: Path, pictures: Pictures) -> None:
+    def end(self, table: Path, pictures: Pictures | None = None) -> None:
         """Tell where everything is."""
         if self._each and self.done > self._before:
             self.say("* reaches the threshold of its genre")
         told = f"written: {table}"
-        if pictures.folder:
+        if pictures and pictures.folder:
             told += f", {pictures.folder}"
-        if pictures.num_cards:
+        if pictures and pictures.num_cards:
             shown = "all" if pictures.num_cards == self.total else f"{pictures.num_cards} of {self.total:,}"
             told += f", {pictures.sheet} ({shown} posters)"
         self.say(told)
