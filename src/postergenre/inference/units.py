@@ -21,7 +21,7 @@ from postergenre.errors import ConfigError, DataError
 from postergenre.inference.predictor import batches
 from postergenre.inference.sources import each_poster, names_of
 from postergenre.inference.tables import spelled
-from postergenre.inference.web import is_address, scheme
+from postergenre.web import is_address, scheme
 
 NAME = "_posters.arrow"
 """What there is to do, in the folder of answers; readers of Parquet pass over names that begin so."""
