@@ -254,7 +254,7 @@ from test_sharding import noisy, sharded_config
 if __name__ == "__main__":
     config = noisy(sharded_config(sys.argv[1], Path(sys.argv[2])))
     config.trainer.processes, config.resume = "2", sys.argv[3] if len(sys.argv) > 3 else None
-    config.trainer.max_epochs = 6
+    config.trainer.max_epochs = 4
     train(config, pictures=False)
 """
 

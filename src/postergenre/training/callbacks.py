@@ -3,14 +3,14 @@
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
@@ -104,11 +104,7 @@ class Last(ModelCheckpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if not self.save_steps or trainer.is_last_batch:
-            return
-        # Between two steps: gradients that were added up for the next one are in no checkpoint.
-        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if stepped and trainer.global_step % self.save_steps == 0:
+        if saves_within_epoch(trainer, batch_idx, self.save_steps):
             self._save_none_monitor_checkpoint(trainer, self._monitor_candidates(trainer))
 
     @override
@@ -119,6 +115,15 @@ class Last(ModelCheckpoint):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The last checkpoint of the run that goes on here stays where it is."""
+
+
+def saves_within_epoch(trainer: Trainer, batch_idx: int, save_steps: int) -> bool:
+    """Return whether a checkpoint follows a batch: every so many steps, if at all, but for the last of an epoch.
+
+    Only between two steps: gradients that were added up for the next one are in no checkpoint.
+    """
+    stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+    return bool(save_steps and stepped and not trainer.is_last_batch and trainer.global_step % save_steps == 0)
 
 
 class EachEpoch(Callback):
@@ -139,14 +144,30 @@ class CommonStatistics(Callback):
     DistributedDataParallel would keep those of the first process and forget what the others saw.
     """
 
-    def __init__(self) -> None:
-        self.norms: list[_BatchNorm] = []
+    def __init__(self, *, save_steps: int = 0) -> None:
+        self.norms: dict[str, _BatchNorm] = {}
+        self.save_steps = save_steps
+        """Steps between two checkpoints within an epoch, which hold the statistics of one process for all."""
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.norms = [  # those that learn, which frozen ones do not
-            module for module in pl_module.modules() if isinstance(module, _BatchNorm) and module.training
-        ]
+        self.norms = {  # those that learn, which frozen ones do not
+            name: module
+            for name, module in pl_module.named_modules()
+            if isinstance(module, _BatchNorm) and module.training
+        }
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not saves_within_epoch(trainer, batch_idx, self.save_steps):
+            return
+        self._share()
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, WeightAveraging) and callback._average_model is not None:
+                averaged = callback._average_model.module.get_submodule
+                self._share([norm for name in self.norms if isinstance(norm := averaged(name), _BatchNorm)])
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -156,8 +177,9 @@ class CommonStatistics(Callback):
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._share()  # by now the averaged weights may have taken the places of the others
 
-    def _share(self) -> None:
-        statistics = [s for norm in self.norms for s in (norm.running_mean, norm.running_var) if s is not None]
+    def _share(self, norms: Sequence[_BatchNorm] | None = None) -> None:
+        norms = [*self.norms.values()] if norms is None else norms
+        statistics = [s for norm in norms for s in (norm.running_mean, norm.running_var) if s is not None]
         if not statistics:
             return
         mean = torch.cat(statistics)

@@ -172,7 +172,7 @@ def _train(
         if on_epoch:
             callbacks.append(EachEpoch(on_epoch))
         if ranks.num_ranks > 1:
-            callbacks.append(CommonStatistics())
+            callbacks.append(CommonStatistics(save_steps=config.trainer.save_steps))
         trainer = build_trainer(config.trainer, hardware, output, callbacks, console, ranks)
         trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
     if not best.best_model_path:
