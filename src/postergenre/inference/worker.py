@@ -94,7 +94,7 @@ class Worker:
         except DataError as error:
             return Outcome(number=unit.number, error=str(error))
         except OSError as error:
-            refusal = f"cannot write {error.filename or self._work.where}: {error.strerror or error}"
+            refusal = f"cannot read or write {error.filename or self._work.where}: {error.strerror or error}"
             return Outcome(number=unit.number, refusal=refusal)
 
     def _load(self) -> Predictor:
