@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from postergenre.errors import ConfigError, DataError
 from postergenre.inference.sources import names_of
-from postergenre.inference.web import is_address, scheme
+from postergenre.web import is_address, scheme
 
 COLUMNS = {"id": "the poster's name", "image": "the content of its picture file"}
 READ_ROWS = 64
