@@ -379,7 +379,10 @@ def test_ctrl_c_keeps_what_came(server: TmdbServer, tmp_path: Path, monkeypatch:
 
 def start(server: TmdbServer, folder: Path, *settings: str) -> subprocess.Popen[str]:
     command = [sys.executable, str(ROOT / "scripts" / "collect.py"), *server.settings, *settings]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )  # fmt: skip
 
 
 def until(server: TmdbServer, requests: int, process: subprocess.Popen[str]) -> None:

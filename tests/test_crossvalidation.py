@@ -102,7 +102,8 @@ def test_two_cross_validations_are_compared_genre_by_genre(
     scores = {row["name"]: row for row in found["scores"]}
     assert scores["map"]["difference"] < 0
     assert scores["map"]["mean"] + -scores["map"]["other"] == pytest.approx(scores["map"]["difference"])
-    assert f"minus {tmp_path / 'plain'}, fold by fold" in " ".join(capsys.readouterr().out.split())
+    told = "".join(capsys.readouterr().out.split())  # a long path may be broken anywhere
+    assert f"minus {tmp_path / 'plain'}, fold by fold".replace(" ", "") in told
     # To ask again for a comparison trains nothing: it is no setting of the folds.
     crossvalidate(config(colour_posters, tmp_path / "plain", folds=[0, 1], against=str(tmp_path / "slow")))
     back = json.loads((tmp_path / "plain" / "crossvalidation.json").read_text())["against"]

@@ -419,7 +419,8 @@ def test_ctrl_c_ends_ray_too_and_the_run_goes_on_later(trained: Trained, posters
             "gpus=0",
         ]  # fmt: skip
         run = subprocess.Popen(command, env=os.environ | {"no_proxy": "*"}, start_new_session=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # fmt: skip
         deadline = time.monotonic() + 400
         while paths[20] not in server.asked or len([*table.glob("part-*")]) < 3:
             assert run.poll() is None

@@ -187,8 +187,10 @@ class PosterClassifier(LightningModule):
             "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
         # How many batches each process had of an epoch that goes on; 0 where it has ended.
-        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        checkpoint["batches"] = done if done < self.trainer.num_training_batches else 0
+        checkpoint["batches"] = 0
+        if self._trainer is not None:  # a classifier that nobody trains has begun no epoch
+            done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+            checkpoint["batches"] = done if done < self.trainer.num_training_batches else 0
         checkpoint["order"] = self.order
         if checkpoint["batches"]:
             self._seed_others(checkpoint["batches"])
