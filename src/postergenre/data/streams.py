@@ -7,7 +7,7 @@ go on in the middle of an epoch is to begin at a later place of the same order.
 Two libraries were tried on the 5,076 original posters to train on (2 workers a process, batches of 32). litdata 0.2
 resumes exactly, but shares an epoch either unevenly (among three processes 52, 52 and 55 batches, at which they would
 wait for each other for ever) or without some of its posters (84); it reads no ``memory://``, and brings boto3, obstore
-and and tifffile. webdataset 1.0 deals out whole shards (among two processes 93 and 68 batches), cannot go on within an
+and tifffile. webdataset 1.0 deals out whole shards (among two processes 93 and 68 batches), cannot go on within an
 epoch, and takes half as much CPU time again. Exact scores of several processes need as many batches in each, and what
 is repeated to that end told by its row. This reader takes the CPU time of decoding a folder, within a tenth.
 """
