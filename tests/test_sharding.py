@@ -21,7 +21,7 @@ from postergenre.classifier.contract import read_checkpoint
 from postergenre.data.datamodule import DataConfig, PosterData
 from postergenre.data.dataset import Batch
 from postergenre.data.sharded import ShardedPosterData, build_data
-from postergenre.data.streams import Piece, Sample, Stream
+from postergenre.data.streams import Piece, Stream
 from postergenre.errors import CheckpointError, ConfigError, DataError
 from postergenre.evaluation import evaluate
 from postergenre.preprocess import Preprocess
@@ -291,6 +291,7 @@ def test_two_processes_score_shards_as_one_does(shards: str, tmp_path: Path) -> 
     assert found == pytest.approx(trained.scores, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_shards_teach_what_the_folder_teaches_and_are_scored_like_it(
     shards: str, colour_posters: Path, trained: Trained, tmp_path: Path
 ) -> None:
@@ -314,6 +315,7 @@ def test_shards_teach_what_the_folder_teaches_and_are_scored_like_it(
     assert evaluate(theirs)["num_posters"] == 120
 
 
+@pytest.mark.slow
 def test_shards_that_are_cut_off_by_a_kill_become_the_same_shards(
     colour_posters: Path, shards: str, tmp_path: Path
 ) -> None:
@@ -503,9 +505,9 @@ def test_a_stream_reads_one_window_ahead(shards: str, monkeypatch: pytest.Monkey
     read: list[int] = []
     whole = Stream._read
 
-    def counted(stream: Stream, piece: Piece, epoch: int) -> list[Sample]:
+    def counted(stream: Stream, piece: Piece) -> object:
         read.append(piece.last - piece.first)
-        return whole(stream, piece, epoch)
+        return whole(stream, piece)
 
     monkeypatch.setattr(Stream, "_read", counted)
     data = opened(shards, window=10)

@@ -137,7 +137,8 @@ class ShardedPosterData(PosterData):
     def paths(self, split: str) -> list[Path]:
         """Return the names of a split's posters, in the order of its rows: in shards they have no other place."""
         shards = self.shards[split]
-        return [Path(name) for shard in shards for (name,) in self.shelf.read(shard, 0, shard.num_posters, ["id"])]
+        tables = (self.shelf.read(shard, 0, shard.num_posters, ["id"]) for shard in shards)
+        return [Path(name) for table in tables for name in table.column("id").to_pylist()]
 
     @override
     def shown(self, split: str, rows: Sequence[int]) -> list[Shown]:
@@ -148,8 +149,8 @@ class ShardedPosterData(PosterData):
         wanted = set(rows)
         for shard, (start, end) in zip(self.shards[split], pairwise(starts), strict=True):
             for row in sorted(wanted.intersection(range(start, end))):
-                ((name, image, genres, _),) = self.shelf.read(shard, row - start, row - start + 1)
-                found[row] = Shown(name, image, self.genres.encode(genres))
+                (told,) = self.shelf.read(shard, row - start, row - start + 1).to_pylist()
+                found[row] = Shown(told["id"], told["image"], self.genres.encode(told["genres"]))
         return [found[row] for row in rows]
 
     @override

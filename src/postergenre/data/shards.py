@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import fsspec  # type: ignore[import-untyped]
 import pyarrow as arrow  # type: ignore[import-untyped]
@@ -43,16 +43,6 @@ TOLD = ("id", "image", "genres", "poster")
 """What training needs of a row."""
 BROKEN = (OSError, arrow.ArrowException)
 """What reading a file that is gone, cut short or damaged raises."""
-
-
-class Row(NamedTuple):
-    """A poster of a shard."""
-
-    id: str
-    image: bytes
-    """A whole picture file."""
-    genres: list[str]
-    poster: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,8 +171,8 @@ class ShardFolder:
                 "and run the same scripts/shard.py again: it makes what is missing"
             )
 
-    def read(self, shard: Shard, first: int, last: int, columns: Sequence[str] = TOLD) -> list[tuple[Any, ...]]:
-        """Return rows ``first`` to before ``last`` of a shard, as tuples of ``columns``.
+    def read(self, shard: Shard, first: int, last: int, columns: Sequence[str] = TOLD) -> arrow.Table:
+        """Return ``columns`` of the rows ``first`` to before ``last`` of a shard.
 
         Raises:
             DataError: The shard is gone, damaged, or not of this set.
@@ -202,5 +192,4 @@ class ShardFolder:
                 f"cannot read {shard.name} at {self.root}: {' '.join(str(error).split())}. Delete it and {INDEX}, and "
                 "run the same scripts/shard.py again"
             ) from None
-        table = table.slice(first - begin * size, last - first)
-        return list(zip(*(table.column(name).to_pylist() for name in columns), strict=True))
+        return table.slice(first - begin * size, last - first)
