@@ -21,7 +21,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from conftest import COLOURS, ROOT, Server
-from postergenre.errors import ConfigError, DataError, PartialError
+from postergenre.errors import ConfigError, DataError, PartialError, ProcessError
 from postergenre.inference import PredictConfig, cluster, predict, worker
 from postergenre.inference.cluster import find_fleet, find_ray, joined
 from postergenre.inference.resume import digests
@@ -237,6 +237,32 @@ def test_one_poster_is_answered_without_ray_and_parquet(trained: Trained, poster
     command = [sys.executable, "-c", code, str(trained.best), str(posters / "00.png"), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("address", "tried", "told"),
+    [("local", cluster.STARTS, "Ray does not start on this machine: timed out during startup"),
+     ("auto", 1, "Ray does not connect to auto: timed out during startup")],
+)  # fmt: skip
+def test_a_ray_that_does_not_start_is_told_after_some_tries(
+    address: str, tried: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    calls: list[str] = []
+
+    def init(**settings: Any) -> None:
+        calls.append(settings["address"])
+        raise Exception("timed out during startup\nand more")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(cluster.tempfile, "tempdir", "/tmp")
+    before = {*Path("/tmp").glob("pg-*")}
+    with pytest.raises(ProcessError, match=f"^{told}$"), joined(address):
+        raise AssertionError
+    assert calls == [address] * tried
+    assert {*Path("/tmp").glob("pg-*")} <= before
 
 
 @pytest.mark.slow
