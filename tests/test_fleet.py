@@ -248,6 +248,8 @@ def test_one_poster_is_answered_without_ray_and_parquet(trained: Trained, poster
 def test_a_ray_that_does_not_start_is_told_after_some_tries(
     address: str, tried: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name, value in cluster.QUIET.items():
+        os.environ.setdefault(name, value)  # Ray reads some of it when it is imported
     import ray
 
     calls: list[str] = []
@@ -444,8 +446,11 @@ def test_ctrl_c_ends_ray_too_and_the_run_goes_on_later(trained: Trained, posters
             f"posters={tmp_path}/list.csv", "column=poster", f"output={table}", f"hydra.run.dir={tmp_path}/out",
             "gpus=0",
         ]  # fmt: skip
-        run = subprocess.Popen(command, env=os.environ | {"no_proxy": "*"}, start_new_session=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+        run = subprocess.Popen(
+            command, env=os.environ | {"no_proxy": "*"}, start_new_session=True, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests may run where it is ignored
+        )  # fmt: skip
         deadline = time.monotonic() + 400
         while paths[20] not in server.asked or len([*table.glob("part-*")]) < 3:
             assert run.poll() is None
