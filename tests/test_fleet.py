@@ -21,7 +21,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from conftest import COLOURS, ROOT, Server
-from postergenre.errors import ConfigError, DataError, PartialError
+from postergenre.errors import ConfigError, DataError, PartialError, ProcessError
 from postergenre.inference import PredictConfig, cluster, predict, worker
 from postergenre.inference.cluster import find_fleet, find_ray, joined
 from postergenre.inference.resume import digests
@@ -240,6 +240,34 @@ def test_one_poster_is_answered_without_ray_and_parquet(trained: Trained, poster
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("address", "tried", "told"),
+    [("local", cluster.STARTS, "Ray does not start on this machine: timed out during startup"),
+     ("auto", 1, "Ray does not connect to auto: timed out during startup")],
+)  # fmt: skip
+def test_a_ray_that_does_not_start_is_told_after_some_tries(
+    address: str, tried: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in cluster.QUIET.items():
+        os.environ.setdefault(name, value)  # Ray reads some of it when it is imported
+    import ray
+
+    calls: list[str] = []
+
+    def init(**settings: Any) -> None:
+        calls.append(settings["address"])
+        raise Exception("timed out during startup\nand more")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(cluster.tempfile, "tempdir", "/tmp")
+    before = {*Path("/tmp").glob("pg-*")}
+    with pytest.raises(ProcessError, match=f"^{told}$"), joined(address):
+        raise AssertionError
+    assert calls == [address] * tried
+    assert {*Path("/tmp").glob("pg-*")} <= before
+
+
+@pytest.mark.slow
 def test_ray_gives_the_rows_of_the_local_engine(
     trained: Trained, posters: Path, tmp_path: Path, ray: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -418,9 +446,11 @@ def test_ctrl_c_ends_ray_too_and_the_run_goes_on_later(trained: Trained, posters
             f"posters={tmp_path}/list.csv", "column=poster", f"output={table}", f"hydra.run.dir={tmp_path}/out",
             "gpus=0",
         ]  # fmt: skip
-        run = subprocess.Popen(command, env=os.environ | {"no_proxy": "*"}, start_new_session=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # fmt: skip
+        run = subprocess.Popen(
+            command, env=os.environ | {"no_proxy": "*"}, start_new_session=True, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests may run where it is ignored
+        )  # fmt: skip
         deadline = time.monotonic() + 400
         while paths[20] not in server.asked or len([*table.glob("part-*")]) < 3:
             assert run.poll() is None

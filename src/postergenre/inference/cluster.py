@@ -20,6 +20,8 @@ OBJECT_STORE = 100 << 20
 """Bytes of shared memory; what travels is where the posters are, not the posters. Ray takes no less than 75 MB."""
 BLOCK = 64 << 10
 """Bytes of an outcome that Ray Data reckons with: by its own guess the object store would hold one alone."""
+STARTS = 3
+"""How often Ray is started: it gives itself 30 seconds, which a busy machine exceeds."""
 PATIENCE = 5.0
 """Seconds in which the address of a cluster must answer."""
 LONGEST_FOLDER = 40
@@ -88,12 +90,17 @@ def joined(address: str) -> Iterator[None]:
         {"include_dashboard": False, "object_store_memory": OBJECT_STORE, "_temp_dir": folder} if folder else {}
     )
     try:
-        try:
-            with _hushed():
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (OSError, RuntimeError, ValueError) as error:
-            place = "start on this machine" if folder else f"connect to {address}"
-            raise ProcessError(f"Ray does not {place}: {_first_line(error)}") from None
+        for start in range(1, STARTS + 1):
+            try:
+                with _hushed():
+                    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+                break
+            except Exception as error:  # Ray raises that very class, too
+                ray.shutdown()
+                if folder and start < STARTS:
+                    continue
+                place = "start on this machine" if folder else f"connect to {address}"
+                raise ProcessError(f"Ray does not {place}: {_first_line(error)}") from None
         yield
     finally:
         ray.shutdown()
