@@ -1,5 +1,6 @@
 """How checkpoints reach the disk."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from rich.console import Console
 
 from conftest import no_room_for_files_beyond
+from postergenre.classifier.contract import read_checkpoint
 from postergenre.errors import CheckpointError
 from postergenre.hardware import choose_hardware
 from postergenre.training import TrainerConfig
@@ -64,3 +66,14 @@ def test_what_cannot_be_saved_is_a_bug_and_no_full_disk(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ours"):
         WholeFiles().save_checkpoint({"broken": Broken()}, tmp_path / "best.ckpt")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_pickle_that_torch_does_not_foresee_is_refused(tmp_path: Path) -> None:
+    """Found by fuzzing: a persistent id that is a number raised ``AssertionError`` within torch."""
+    whole, broken = tmp_path / "whole.ckpt", tmp_path / "broken.ckpt"
+    torch.save({"state_dict": {"a": torch.zeros(1)}}, whole)
+    with zipfile.ZipFile(whole) as read, zipfile.ZipFile(broken, "w") as made:
+        for name in read.namelist():
+            made.writestr(name, b"\x80\x02K\x01Q." if name.endswith("data.pkl") else read.read(name))
+    with pytest.raises(CheckpointError, match="is not a checkpoint that can be used"):
+        read_checkpoint(broken)
