@@ -4,11 +4,13 @@ Training and prediction go on in this process, as in a program that embeds the p
 """
 
 import csv
+import io
 import os
 import shutil
 import statistics
 import tempfile
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from scipy.stats import theilslopes
@@ -50,7 +52,8 @@ def a_round(scratch: Path, address: str, bodies: list[bytes], paths: list[Path],
         seed=number,
         output_dir=str(output),
     )
-    trained = train(config)
+    with redirect_stdout(io.StringIO()):
+        trained = train(config)
     predictor = load(trained.best)
     answers = list(predictor.predict_many([*paths, scratch / "absent.jpg"]))
     assert [bool(answer.error) for answer in answers] == [False] * len(paths) + [True]
