@@ -100,7 +100,9 @@ def joined(address: str) -> Iterator[None]:
                 if folder and start < STARTS:
                     continue
                 place = "start on this machine" if folder else f"connect to {address}"
-                raise ProcessError(f"Ray does not {place}: {_first_line(error)}") from None
+                asks = "AuthenticationError" in str(error.__cause__)
+                hint = "; it asks for a token: see RAY_AUTH_MODE in Ray's documentation" if asks else ""
+                raise ProcessError(f"Ray does not {place}: {_first_line(error)}{hint}") from None
         yield
     finally:
         ray.shutdown()
