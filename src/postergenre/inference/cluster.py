@@ -100,7 +100,9 @@ def joined(address: str) -> Iterator[None]:
                 if folder and start < STARTS:
                     continue
                 place = "start on this machine" if folder else f"connect to {address}"
-                raise ProcessError(f"Ray does not {place}: {_first_line(error)}") from None
+                asks = "AuthenticationError" in str(error.__cause__)
+                hint = "; it asks for a token: see RAY_AUTH_MODE in Ray's documentation" if asks else ""
+                raise ProcessError(f"Ray does not {place}: {_first_line(error)}{hint}") from None
         yield
     finally:
         ray.shutdown()
@@ -111,7 +113,7 @@ def joined(address: str) -> Iterator[None]:
 def find_fleet(gpus: str) -> Fleet:
     """Return a process for each GPU of the cluster, else for each core.
 
-    Measured on two cores: a process a core is faster than one with all cores, see ``benchmarks/RESULTS.md``.
+    On two idle cores, a process a core answered small posters 1.1 to 1.5 times as fast as one process with both.
 
     Args:
         gpus: ``auto`` (all there are), ``0`` (the CPUs) or how many.
