@@ -7,13 +7,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyarrow import parquet
 
+from processes import cpu_seconds, family, memory
 from report import ROOT, arguments, report
 from scaling import draw
 
@@ -33,35 +33,6 @@ class Run:
     killed: bool
 
 
-def descendants(process: int) -> Iterator[int]:
-    """Yield a process and those it started."""
-    yield process
-    for task in Path(f"/proc/{process}/task").glob("*/children"):
-        with suppress(OSError):
-            for child in task.read_text().split():
-                yield from descendants(int(child))
-
-
-def megabytes(process: int) -> float:
-    """Return what a process and those it started hold in memory."""
-    total = 0
-    for one in descendants(process):
-        with suppress(OSError):
-            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
-            total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1024
-
-
-def cpu_seconds(process: int) -> dict[int, float]:
-    """Return what a process and those it started have computed so far."""
-    seconds = {}
-    for one in descendants(process):
-        with suppress(OSError):
-            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-            seconds[one] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return seconds
-
-
 def predict(
     engine: str, checkpoint: Path, posters: Path, table: Path, *, threads: int | None = None, kill: bool = False
 ) -> Run:
@@ -76,7 +47,7 @@ def predict(
     start = time.perf_counter()
     with subprocess.Popen(command, env=os.environ | limited, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            peak = max(peak, megabytes(process.pid))
+            peak = max(peak, memory(*family(process.pid)))
             cpu |= cpu_seconds(process.pid)
             if kill and not killed and any(table.glob("part-*")):
                 killed = kill_one(process.pid)
@@ -92,7 +63,7 @@ def predict(
 
 def kill_one(process: int) -> bool:
     """Kill one of Ray's processes that answer, and return whether there was one."""
-    for one in descendants(process):
+    for one in family(process):
         with suppress(OSError):
             if b"ray::MapWorker" in Path(f"/proc/{one}/cmdline").read_bytes():
                 os.kill(one, signal.SIGKILL)

@@ -22,6 +22,7 @@ from postergenre.hardware import choose_hardware
 from postergenre.inference import Predictor, load
 from postergenre.networks import ModelConfig
 from postergenre.preprocess import Preprocess
+from processes import family, memory
 from report import ROOT, alternated, arguments, poster_data, report, spread
 from training import classifier
 
@@ -124,36 +125,6 @@ def network_alone(predictor: Predictor, seconds: float) -> float:
         predictor.probabilities(images)
         done += BATCH
     return done / (time.perf_counter() - start)
-
-
-def family(process: int) -> list[int]:
-    """Return a process and all that descend from it."""
-    found, waiting = [], [process]
-    parents = {pid: parent for pid, parent in _parents() if parent}
-    while waiting:
-        found.append(pid := waiting.pop())
-        waiting += [child for child, parent in parents.items() if parent == pid]
-    return found
-
-
-def memory(*processes: int) -> float:
-    """Return MB of some processes together; what they share counts once."""
-    total = 0
-    for pid in processes:
-        try:
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        total += int(re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[1])  # type: ignore[index]
-    return total / 1024
-
-
-def _parents() -> Iterator[tuple[int, int]]:
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            yield int(folder.name), int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
 
 
 def main() -> None:

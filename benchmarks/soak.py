@@ -20,8 +20,9 @@ from postergenre.inference import load
 from postergenre.networks import ModelConfig
 from postergenre.preprocess import Preprocess
 from postergenre.training import TrainConfig, TrainerConfig, train
+from processes import family, memory
 from report import arguments, demo, report
-from serving import clients, family, form, memory, save_classifier, serving
+from serving import clients, form, save_classifier, serving
 
 WARM = 5
 """Rounds before pools are filled and libraries loaded; they are not counted."""

@@ -81,11 +81,11 @@ def posters_of_training(contract: Contract, place: Place, *, posters: Posters | 
         DataError: They cannot be used any more.
         CheckpointError: They, or their splits, are not those of training.
     """
-    settings = settings_of_training(contract, place)
+    config = DataConfig(**settings_of_training(contract, place))
     data = build_data(
-        DataConfig(**settings),
+        config,
         contract.preprocess,
-        mapping=None if settings["source"] == "shards" else mapping_of_training(contract),
+        mapping=None if config.source == "shards" else mapping_of_training(contract),  # shards hold what it made
         posters=posters,
         corrections=corrections_of_training(contract),
     )
@@ -101,7 +101,7 @@ def posters_of_training(contract: Contract, place: Place, *, posters: Posters | 
         )
     if data.fingerprint != contract.data.get("fingerprint"):
         raise CheckpointError(
-            f"the posters at {settings['root']} or their splits are not those of training: its test posters may have "
+            f"the posters at {config.root} or their splits are not those of training: its test posters may have "
             "been trained on. Point data.root at the posters of training; to score on another poster set, say split=all"
         )
     return data

@@ -27,7 +27,6 @@ MAX_HEADER = 1 << 20
 """Bytes that a tar archive may use for the name of one file: they are read at once."""
 BROKEN = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError,
-    NotImplementedError,
 )  # fmt: skip
 """What the libraries raise on damaged, encrypted or unknown archives."""
 

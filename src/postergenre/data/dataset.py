@@ -1,15 +1,28 @@
 """Posters as batches, augmented when they train."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
+from typing_extensions import Unpack
 
 from postergenre.augment import Augment
 from postergenre.data.pixels import Source
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Settings(TypedDict, total=False):
+    """Arguments of ``Epochs`` that every order has."""
+
+    seed: int
+    epoch: int
+    skip: int
+    rank: int
+    num_ranks: int
 
 
 class Batch(NamedTuple):
@@ -115,35 +128,39 @@ def chances(targets: Tensor, *, balance: float) -> Tensor:
     return weights / weights.sum()
 
 
-class Order(Sampler[Draw]):
-    """The rows of an epoch: each once, shuffled by (seed, epoch) or in order, or as many drawn by ``chances``.
+class Epochs(Sampler[T_co]):
+    """Posters epoch by epoch, shared by processes: what an order in memory and that of a stream have in common.
 
-    Of W processes, number r takes the places r, r + W, r + 2W … of that one order, so that their batches of B are
-    together what one process would take in a batch of W * B. All get as many. To train, the last few rows that do not
-    divide by W are left out, others in each epoch; in order, the first rows come again at the end, to be told by their
-    numbers.
-
-    Of the first epoch, a run that was cut off there leaves out the ``skip`` rows that this process had before.
+    All processes get as many. To train, the last few posters that do not divide by their number are left out, others in
+    each epoch; in order, the first come again at the end, to be told by their rows.
 
     Lightning calls ``set_epoch``.
     """
 
     def __init__(
         self,
-        num_rows: int,
+        num_posters: int,
         *,
         shuffle: bool,
-        chances: Tensor | None = None,
         seed: int = 0,
         epoch: int = 0,
         skip: int = 0,
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
-        assert shuffle or chances is None
-        self.num_rows = num_rows
+        """Prepare to pass.
+
+        Args:
+            num_posters: Of all processes together.
+            shuffle: Give the posters to train on; else in order.
+            seed: Of the order.
+            epoch: The first to pass.
+            skip: Posters of that epoch which this process had before it was cut off.
+            rank: Which of the processes this is.
+            num_ranks: How many there are.
+        """
+        self.num_posters = num_posters
         self.shuffle = shuffle
-        self.chances = chances
         self.seed = seed
         self.epoch = epoch
         self.begun = epoch, skip
@@ -151,20 +168,47 @@ class Order(Sampler[Draw]):
         self.num_ranks = num_ranks
 
     def __len__(self) -> int:
-        return self.num_rows // self.num_ranks if self.shuffle else -(-self.num_rows // self.num_ranks)
+        return self.num_posters // self.num_ranks if self.shuffle else -(-self.num_posters // self.num_ranks)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next pass be that of ``epoch``."""
         self.epoch = epoch
 
+    @property
+    def skip(self) -> int:
+        """Posters of this epoch which this process had before."""
+        epoch, skip = self.begun
+        return skip if self.epoch == epoch else 0
+
+
+class Order(Epochs[Draw]):
+    """The rows of an epoch: each once, shuffled by (seed, epoch) or in order, or as many drawn by ``chances``.
+
+    Of W processes, number r takes the places r, r + W, r + 2W … of that one order, so that their batches of B are
+    together what one process would take in a batch of W * B.
+    """
+
+    def __init__(
+        self, num_posters: int, *, shuffle: bool, chances: Tensor | None = None, **settings: Unpack[Settings]
+    ) -> None:
+        """Prepare to pass.
+
+        Args:
+            num_posters: Of all processes together.
+            shuffle: Give the posters to train on; else in order.
+            chances: ``(N,)`` how likely each is to be drawn, where not each comes once.
+            settings: See ``Epochs``.
+        """
+        assert shuffle or chances is None
+        super().__init__(num_posters, shuffle=shuffle, **settings)
+        self.chances = chances
+
     def __iter__(self) -> Iterator[Draw]:
-        rows: Sequence[int] = range(self.num_rows)
+        rows: Sequence[int] = range(self.num_posters)
         random = np.random.default_rng([self.seed, self.epoch])
         if self.chances is not None:
-            rows = random.choice(self.num_rows, size=self.num_rows, p=self.chances.numpy()).tolist()
+            rows = random.choice(self.num_posters, size=self.num_posters, p=self.chances.numpy()).tolist()
         elif self.shuffle:
-            rows = random.permutation(self.num_rows).tolist()
+            rows = random.permutation(self.num_posters).tolist()
         places = range(self.rank, len(self) * self.num_ranks, self.num_ranks)
-        if self.epoch == self.begun[0]:
-            places = places[self.begun[1] :]
-        return (Draw(self.epoch, rows[place % self.num_rows]) for place in places)
+        return (Draw(self.epoch, rows[place % self.num_posters]) for place in places[self.skip :])

@@ -21,10 +21,11 @@ import numpy as np
 import pyarrow as arrow  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
+from typing_extensions import Unpack
 
 from postergenre.augment import Augment
-from postergenre.data.dataset import Batch, augmented
+from postergenre.data.dataset import Batch, Epochs, Settings, augmented
 from postergenre.data.shards import TOLD, Shard, ShardFolder
 from postergenre.errors import PictureError
 from postergenre.genres import Genres
@@ -58,16 +59,13 @@ class Piece(NamedTuple):
     """Behind the last."""
 
 
-class Stream(Sampler[Sample]):
+class Stream(Epochs[Sample]):
     """The posters of an epoch, each once: shuffled by (seed, epoch), or in order.
 
     The shards in a new order, one behind the other, are divided among W processes, each of which reads its part window
-    by window and shuffles each window. All get as many posters. To train, the last few that do not divide by W are left
-    out, others in each epoch; in order, the first come again at the end, to be told by their rows.
+    by window and shuffles each window.
 
     While one window is trained on, the next is read: two are in memory at any time, however many posters there are.
-
-    Lightning calls ``set_epoch``.
     """
 
     def __init__(
@@ -77,51 +75,30 @@ class Stream(Sampler[Sample]):
         *,
         shuffle: bool,
         window: int,
-        seed: int = 0,
-        epoch: int = 0,
-        skip: int = 0,
-        rank: int = 0,
-        num_ranks: int = 1,
+        **settings: Unpack[Settings],
     ) -> None:
-        """Prepare to read.
+        """Prepare to read; for the other arguments see ``Epochs``.
 
         Args:
             folder: Where shards are read.
             shards: Those of the split.
             shuffle: Give the posters to train on; else in order.
             window: Posters among which is shuffled.
-            seed: Of the order.
-            epoch: The first to pass.
-            skip: Posters of that epoch which this process had before.
-            rank: Which of the processes this is.
-            num_ranks: How many there are.
+            settings: See ``Epochs``.
         """
         self.folder = folder
         self.shards = shards
-        self.shuffle = shuffle
         self.window = window
-        self.seed = seed
-        self.epoch = epoch
-        self.begun = epoch, skip
-        self.rank = rank
-        self.num_ranks = num_ranks
         self.starts: list[int] = np.cumsum([0, *(shard.num_posters for shard in shards)]).tolist()
         """Row of each shard's first poster; at the end, the number of posters."""
-
-    def __len__(self) -> int:
-        return self.starts[-1] // self.num_ranks if self.shuffle else -(-self.starts[-1] // self.num_ranks)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Let the next pass be that of ``epoch``."""
-        self.epoch = epoch
+        super().__init__(self.starts[-1], shuffle=shuffle, **settings)
 
     def __iter__(self) -> Iterator[Sample]:
-        epoch, num_posters = self.epoch, len(self)
+        epoch, skip, num_posters = self.epoch, self.skip, len(self)
         order = list(range(len(self.shards)))
         if self.shuffle:
             order = np.random.default_rng([self.seed, epoch]).permutation(len(self.shards)).tolist()
         starts = np.cumsum([0, *(self.shards[shard].num_posters for shard in order)]).tolist()
-        skip = self.begun[1] if epoch == self.begun[0] else 0
         windows = range(skip // self.window, -(-num_posters // self.window))
         pool = ThreadPoolExecutor(READERS)
 

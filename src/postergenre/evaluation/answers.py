@@ -90,19 +90,19 @@ def _answer(checkpoint: Path, config: EvaluateConfig, posters: Posters | None) -
     if config.tta == "none":
         keep_features(classifier.network, data, hardware, compute=False)  # what training kept need not run again
     raw, targets = _run(classifier, data, split, hardware, config.tta)
-    rows = list(range(len(raw)))
+    paths, rows = data.paths(split), list(range(len(raw)))
     if config.split == "all":
         known, (contract, elsewhere, keep) = contract, meet(contract, data.genres, targets)
         rows = [row for row in rows if keep[row]]
         raw = raw[rows][:, [known.genres.index(genre) for genre in contract.genres]]
         targets = targets[rows][:, [data.genres.index(genre) for genre in contract.genres]]
-        notes += told(elsewhere, contract) + seen_before(checkpoint, data, rows)
-    paths = data.paths(split)
+        paths = [paths[row] for row in rows]
+        notes += told(elsewhere, contract) + seen_before(checkpoint, paths)
     return Answers(
         contract=contract,
         split=config.split if elsewhere else split,
         hardware=hardware,
-        paths=[paths[row] for row in rows],
+        paths=paths,
         picture=lambda row: data.shown(split, [rows[row]])[0].picture,
         raw=raw,
         logits=contract.calibrate(raw),

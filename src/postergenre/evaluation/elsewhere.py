@@ -109,20 +109,18 @@ def told(elsewhere: Elsewhere, contract: Contract) -> list[str]:
     return sentences
 
 
-def seen_before(checkpoint: Path, data: PosterData, rows: Sequence[int]) -> list[str]:
-    """Return a warning, where posters of ``data`` bear the names of some that the checkpoint was fitted to.
+def seen_before(checkpoint: Path, paths: Sequence[Path]) -> list[str]:
+    """Return a warning, where posters bear the names of some that the checkpoint was fitted to.
 
-    Their names are in the ``splits.csv`` of the run that wrote a checkpoint; nothing is said where that is gone. Of
-    ``data``, only ``rows`` of its test split count.
+    Their names are in the ``splits.csv`` of the run that wrote a checkpoint; nothing is said where that is gone.
     """
     place = checkpoint.parent.parent / "splits.csv"
     if not place.is_file():
         return []
     with place.open(newline="", encoding="utf-8") as file:
-        fitted = {Path(row["id"]).stem for row in csv.DictReader(file) if row.get("split") in ("train", "val")}
-    ids = data.manifest.ids if data.manifest else None
-    names = [Path(ids[poster]) for poster in data.rows["test"]] if ids else data.paths("test")
-    count = sum(names[row].stem in fitted for row in rows)
+        names = {row["id"] for row in csv.DictReader(file) if row.get("split") in ("train", "val")}
+    fitted = names | {Path(name).stem for name in names}  # an id, or a file
+    count = sum(path.stem in fitted for path in paths)
     if not count:
         return []
     return [f"{count} poster(s) bear names of posters that the checkpoint was fitted to: their scores flatter it"]
