@@ -3,9 +3,14 @@
 # Both build .venv first; README.md has the plain commands behind them.
 PYTHON ?= python3
 BIN := .venv/bin
+TOOLS := .venv-security/bin
 RUN := outputs/demo
+REPORTS := outputs/security
+PIP := python -m pip install --quiet --disable-pip-version-check
+INSTALL := $(PIP) --require-hashes -r
+OURSELVES := $(PIP) --no-deps -e .
 
-.PHONY: demo test check fast clean-cache constraints
+.PHONY: demo test check fast clean-cache lock security
 
 demo: .venv/installed
 	rm -rf $(RUN)
@@ -34,17 +39,35 @@ check: .venv/installed-dev
 clean-cache:
 	rm -rf ~/.cache/postergenre
 
-# The exact versions that are tested, from the environment as it stands.
-constraints: .venv/installed-dev
-	$(BIN)/python -m pip list --format=freeze --exclude-editable | grep -vE '^(pip|setuptools)==' > constraints.txt
+# What is installed, by the hash of every file: written anew from pyproject.toml, with the newest versions that fit.
+LOCK := $(TOOLS)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+    --generate-hashes --no-annotate --no-header --no-emit-index-url
+lock: .venv-security/installed
+	$(LOCK) -o requirements/base.txt
+	$(LOCK) --all-extras -o requirements/dev.txt
+	$(subst pyproject.toml,,$(LOCK)) --group security -o requirements/security.txt
+
+# Faults of our code and of what it stands on, and a bill of materials (CycloneDX, licences in it).
+security: .venv/installed-dev .venv-security/installed
+	mkdir -p $(REPORTS)
+	$(TOOLS)/bandit --quiet --recursive --configfile pyproject.toml src scripts
+	$(TOOLS)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o $(REPORTS)/sbom.json .venv/bin/python
+	$(TOOLS)/pip-audit --require-hashes --disable-pip --requirement requirements/dev.txt
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/installed: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+.venv-security/installed: requirements/security.txt
+	$(PYTHON) -m venv .venv-security
+	$(TOOLS)/$(INSTALL) requirements/security.txt
 	touch $@
 
-.venv/installed-dev: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+.venv/installed: .venv/bin/python pyproject.toml requirements/base.txt
+	$(BIN)/$(INSTALL) requirements/base.txt
+	$(BIN)/$(OURSELVES)
+	touch $@
+
+.venv/installed-dev: .venv/bin/python pyproject.toml requirements/dev.txt
+	$(BIN)/$(INSTALL) requirements/dev.txt
+	$(BIN)/$(OURSELVES)
 	touch $@ .venv/installed

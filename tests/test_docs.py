@@ -2,23 +2,32 @@
 
 import ast
 import importlib.util
+import itertools
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from conftest import ROOT
 
 
-@pytest.fixture(scope="module")
-def catalogue() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("troubleshooting", ROOT / "docs" / "troubleshooting.py")
+def _writer(name: str) -> ModuleType:
+    """The program that writes a page of the documentation."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> ModuleType:
+    return _writer("troubleshooting")
 
 
 def test_no_error_lacks_an_entry(catalogue: ModuleType) -> None:
@@ -64,3 +73,46 @@ def _links(page: Path) -> list[str]:
 )
 def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in _links(page) if not (page.parent / link).exists()] == []
+
+
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
+def test_every_package_is_locked_by_version_and_hash_and_no_index_is_named(lock: Path) -> None:
+    packages: dict[str, int] = {}
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        if pinned := re.fullmatch(r"([\w.-]+)==[\w.+]+( ; [^\\]+)? \\", line):
+            name = pinned[1]
+            packages[name] = 0
+        else:
+            assert re.fullmatch(r" {4}--hash=sha256:[0-9a-f]{64}( \\)?", line), line
+            packages[name] += 1
+    assert packages
+    assert [name for name, hashes in packages.items() if not hashes] == []
+
+
+def test_what_pyproject_asks_for_is_locked_within_its_bounds() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = {name: needs for name, needs in project["project"]["optional-dependencies"].items() if name != "dev"}
+    everything = [*project["project"]["dependencies"], *itertools.chain(*extras.values())]
+    everything += project["project"]["optional-dependencies"]["dev"][1:]  # the first names the extras
+    wanted = {
+        "base": project["project"]["dependencies"],
+        "dev": everything,
+        "security": project["dependency-groups"]["security"],
+    }
+    assert set(wanted) == {path.stem for path in LOCKS}
+    for name, requirements in wanted.items():
+        text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+        versions = dict(re.findall(r"^([\w.-]+)==([\w.+]+)", text, re.MULTILINE))
+        for requirement in map(Requirement, requirements):
+            assert versions[canonicalize_name(requirement.name)] in requirement.specifier, f"{requirement} in {name}"
+
+
+def test_every_locked_package_is_on_the_page_of_licences() -> None:
+    licences = _writer("licences")
+    named = set(re.findall(r"[a-z0-9-]+", licences.PAGE.read_text(encoding="utf-8")))
+    here = {name for name in licences.locked("base") | licences.locked("dev") if licences.licence(name) is not None}
+    assert len(here) > 100
+    assert here - named == set()
