@@ -10,7 +10,7 @@ PIP := python -m pip install --quiet --disable-pip-version-check
 INSTALL := $(PIP) --require-hashes -r
 OURSELVES := $(PIP) --no-deps -e .
 
-.PHONY: demo test check fast clean-cache lock security
+.PHONY: demo test check coverage fast clean-cache lock security
 
 demo: .venv/installed
 	rm -rf $(RUN)
@@ -25,6 +25,10 @@ demo: .venv/installed
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Which lines no test runs, in processes that tests start too: outputs/coverage/index.html.
+coverage: .venv/installed-dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=html:outputs/coverage --cov-report=term --cov-fail-under=95
 
 fast: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 -m "not slow"

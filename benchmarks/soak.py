@@ -4,6 +4,7 @@ Training and prediction go on in this process, as in a program that embeds the p
 """
 
 import csv
+import gc
 import io
 import os
 import shutil
@@ -79,6 +80,7 @@ def main() -> None:
             start = time.monotonic()
             while len(rows) < WARM + 3 or time.monotonic() < end:
                 a_round(scratch, address, bodies, paths, len(rows))
+                gc.collect()  # Lightning's Trainer is a cycle, and what it holds open waits for this
                 rows.append([time.monotonic() - start, *used(os.getpid()), *used(*family(server)), on_disk(scratch)])
                 if options.log:
                     with options.log.open("a", newline="") as file:
