@@ -532,3 +532,20 @@ def test_a_setting_out_of_its_range_is_refused_by_name(name: str, setting: str, 
     message = f"loss.settings.{setting} must be {wanted}, not {number:g}"
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         made(name, **{setting: number})
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "number"),
+    [
+        ("weighted", "power", 0), ("weighted", "power", 2), ("focal", "gamma", 0), ("focal", "alpha", 0),
+        ("focal", "alpha", 1), ("asymmetric", "gamma_pos", 0), ("asymmetric", "gamma_neg", 0),
+        ("asymmetric", "margin", 0), ("two_way", "temperature_pos", 0.01),
+        ("two_way", "temperature_pos", 100), ("two_way", "temperature_neg", 0.01),
+        ("two_way", "temperature_neg", 100), ("distribution_balanced", "alpha", 0),
+        ("distribution_balanced", "beta", 0),
+        ("distribution_balanced", "mu", 0), ("distribution_balanced", "kappa", 0), ("hill", "lam", 1),
+        ("hill", "margin", 0), ("hill", "gamma", 0),
+    ],
+)  # fmt: skip
+def test_a_setting_at_the_end_of_its_range_is_taken(name: str, setting: str, number: float) -> None:
+    assert math.isfinite(value(made(name, **{setting: number}), [[0.0, 1.0, -1.0]], [[1.0, 0.0, 0.0]]))

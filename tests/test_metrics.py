@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -15,6 +16,7 @@ from postergenre.metrics import (
     genre_table,
     loss_interval,
     paired_bootstrap,
+    random_average_precision,
     resamples,
     score,
     stand_together,
@@ -346,6 +348,26 @@ def test_the_table_tells_each_genre_by_hand() -> None:
     assert all(math.isnan(float(c[name])) for name in ("ap", "auroc", "precision", "recall", "f1"))
 
 
+def test_the_table_decides_at_the_threshold_and_counts_a_single_decision() -> None:
+    logits, targets = torch.tensor([[0.0], [-1.0], [-2.0]]), torch.tensor([[1.0], [1.0], [0.0]])
+    (row,) = genre_table(logits, targets, raw=logits, genres=["A"], thresholds=torch.tensor([0.5]))
+    assert (row["precision"], row["recall"]) == (1.0, 0.5)
+    assert row["f1"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(("positives", "num_posters"), [(1, 1), (1, 5), (2, 5), (3, 6), (6, 6)])
+def test_a_random_order_has_the_average_precision_of_all_orders(positives: int, num_posters: int) -> None:
+    truths = [
+        torch.tensor([float(place in places) for place in range(num_posters)])[:, None]
+        for places in itertools.combinations(range(num_posters), positives)
+    ]
+    scores = torch.arange(num_posters, 0, -1.0)[:, None] / num_posters
+    mean = sum(float(average_precision(scores, truth)[0]) for truth in truths) / len(truths)
+    found = random_average_precision(torch.tensor([positives, 0]), num_posters)
+    assert float(found[0]) == pytest.approx(mean, abs=1e-6)
+    assert math.isnan(found[1])
+
+
 def test_calibration_errors_by_hand() -> None:
     # Two bins of the fifteen are used: (0.2, 0.2, 0.2) with a third true, (0.9) true; then a genre that is never there.
     probabilities = torch.tensor([[0.2, 0.1], [0.2, 0.1], [0.2, 0.1], [0.9, 0.1]])
@@ -377,6 +399,22 @@ def test_the_best_answer_without_a_poster_by_hand() -> None:
     assert found["hamming_tuned"] == pytest.approx(3 / 8)  # the least of 3/8 (A) and 3/8 (A and B)
     assert found["ece_genres"] == pytest.approx((0.15 + 0.2) / 2)
     assert not any(name.endswith("_prior") for name in found)
+
+
+def test_the_best_answer_without_a_poster_takes_frequent_genres_first_and_leaves_absent_ones_out() -> None:
+    # Shares in training: A 0.1, B 0.8, C 0.2, which nobody has here. Four posters: B, B, B, A.
+    targets = torch.tensor([[0.0, 1, 0], [0, 1, 0], [0, 1, 0], [1, 0, 0]])
+    headline = torch.tensor([True, True, True])
+    found = constant_scores(targets, priors=torch.tensor([0.1, 0.8, 0.2]), headline=headline)
+    assert found["hamming_tuned"] == pytest.approx(2 / 12)  # B everywhere
+    assert found["f1_micro_tuned"] == pytest.approx(2 * 3 / (4 + 4))
+    assert found["f1_macro_tuned"] == pytest.approx((2 / 5 + 6 / 7) / 2)  # all three everywhere, over A and B
+
+
+def test_a_genre_that_training_never_or_always_had_has_a_finite_baseline() -> None:
+    targets = torch.tensor([[1.0, 0], [0, 1]])
+    found = constant_scores(targets, priors=torch.tensor([0.0, 1.0]), headline=torch.tensor([True, True]))
+    assert found["bce"] == pytest.approx(-math.log(1e-7) / 2, rel=0.01)
 
 
 def test_a_checkpoint_does_not_differ_from_itself() -> None:

@@ -1,10 +1,15 @@
+import math
 import re
 import struct
+import warnings
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+import simplejpeg
 import torch
 from PIL import Image
 from torch import Tensor
@@ -90,9 +95,9 @@ def test_a_picture_of_extreme_shape_still_gives_the_size(resize: str, size: tupl
 
 def test_shrinking_averages_instead_of_picking_pixels() -> None:
     stripes = np.zeros((160, 160, 3), dtype=np.uint8)
-    stripes[:, ::2] = 255
+    stripes[:, ::10] = 255  # which lie between the pixels that picking would take
     image = Preprocess(height=16, width=16)(Image.fromarray(stripes))
-    assert image.float().sub(127.5).abs().max() < 4
+    assert image[:, :, 1:-1].float().sub(25.5).abs().max() < 1
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -235,6 +240,26 @@ def test_a_decompression_bomb_is_named_and_not_decoded(
         open_picture(path)
 
 
+def test_a_picture_too_large_to_be_a_poster_is_refused_in_our_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without warnings as errors: Pillow itself would decode up to twice its limit."""
+    path = save(Image.new("RGB", (80, 50), RED), tmp_path / "large.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3999)
+        with pytest.raises(
+            PictureError, match=rf"^{re.escape(str(path))} has 80 x 50 pixels: too large to be a poster$"
+        ):
+            open_picture(path)
+        with pytest.raises(PictureError, match=r"^the picture has 80 x 50 pixels: too large to be a poster$"):
+            open_picture(path.read_bytes())
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
+        assert open_picture(path).size == (80, 50)
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+        assert open_picture(path).size == (80, 50)
+
+
 @pytest.mark.parametrize("exif", [b"II*\0", b"no exif at all", b"II*\0\x08\0\0\0\x02\0\x12\x01"])
 def test_damaged_metadata_does_not_hide_a_good_picture(exif: bytes, tmp_path: Path) -> None:
     path = png_with_chunk(tmp_path / "odd.png", b"eXIf", exif)
@@ -257,6 +282,84 @@ def test_an_unknown_resize_is_refused_with_the_known_ones() -> None:
 def test_an_impossible_size_is_refused(height: int, width: int) -> None:
     with pytest.raises(ConfigError, match=rf"must lie in 8 … 4096, not {height} x {width}"):
         Preprocess(height=height, width=width)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 4096), (4096, 8)])
+def test_the_smallest_and_largest_size_are_taken(height: int, width: int) -> None:
+    assert Preprocess(height=height, width=width)(Image.new("RGB", (9, 9), RED)).shape == (3, height, width)
+
+
+@pytest.mark.parametrize(("picture", "bright"), [((4000, 8), (1, 16)), ((8, 4000), (16, 1))])
+def test_a_line_of_a_picture_is_one_pixel_thick(picture: tuple[int, int], bright: tuple[int, int]) -> None:
+    image = Preprocess(height=16, width=16, resize="letterbox")(Image.new("RGB", picture, WHITE))
+    rows, columns = (image[0] == 255).nonzero(as_tuple=True)
+    assert (len(rows.unique()), len(columns.unique())) == bright
+
+
+def jpeg(size: tuple[int, int], mode: str = "RGB") -> bytes:
+    file = BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(noise).convert(mode).save(file, "jpeg")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_plain_jpeg_does_without_pillow(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postergenre.preprocess.open_picture", lambda _: pytest.fail("Pillow was asked"))
+    content = jpeg((60, 90), mode)
+    (tmp_path / "a.jpg").write_bytes(content)
+    for source in (content, tmp_path / "a.jpg", str(tmp_path / "a.jpg")):
+        assert Preprocess(height=24, width=16).read(source).float().std() > 2
+
+
+@pytest.mark.parametrize(("resize", "height", "width"), [
+    ("stretch", 24, 16), ("stretch", 16, 64), ("letterbox", 24, 16), ("crop", 24, 16),
+])  # fmt: skip
+@pytest.mark.parametrize("size", [(60, 90), (90, 60), (33, 47), (160, 64), (64, 160), (128, 192)])
+def test_a_jpeg_is_decoded_at_a_part_of_its_size_but_never_below_what_is_needed(
+    resize: str, height: int, width: int, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[tuple[int, ...]] = []
+    plain = simplejpeg.decode_jpeg
+
+    def spy(data: bytes, colours: str, **options: int) -> npt.NDArray[np.uint8]:
+        pixels: npt.NDArray[np.uint8] = plain(data, colours, **options)
+        decoded.append(pixels.shape)
+        return pixels
+
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", spy)
+    Preprocess(height=height, width=width, resize=resize).read(jpeg(size))
+    scale = {"letterbox": min, "crop": max}.get(resize, min)(height / size[1], width / size[0])
+    needed = (height, width) if resize == "stretch" else (round(size[1] * scale), round(size[0] * scale))
+    eighths = [
+        8,
+        *(n for n in (4, 3, 2, 1) if all(math.ceil(a * n / 8) >= b for a, b in zip(size[::-1], needed, strict=True))),
+    ]
+    assert decoded == [(math.ceil(size[1] * eighths[-1] / 8), math.ceil(size[0] * eighths[-1] / 8), 3)]
+
+
+def test_whatever_is_special_about_a_jpeg_is_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(
+        "postergenre.preprocess.open_picture", lambda source: asked.append(source) or open_picture(source)
+    )
+    turned, inks, png = BytesIO(), BytesIO(), BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    Image.new("RGB", (8, 8)).save(turned, "jpeg", exif=exif)
+    Image.new("CMYK", (8, 8)).save(inks, "jpeg")
+    Image.new("RGB", (8, 8)).save(png, "png")
+    contents = [file.getvalue() for file in (turned, inks, png)]
+    for content in contents:
+        Preprocess(height=8, width=8).read(content)
+    assert asked == contents
+
+
+def test_a_jpeg_with_too_many_pixels_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *_, **__: pytest.fail("it was decoded"))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 90 - 1)
+    with pytest.raises(PictureError):
+        Preprocess(height=8, width=8).read(jpeg((60, 90)))
 
 
 def test_a_plain_jpeg_is_read_faster_to_the_very_same_pixels(tmp_path: Path) -> None:
@@ -298,3 +401,10 @@ def test_maps_of_the_pixels_lie_back_on_the_picture(resize: str, size: tuple[int
     error = (back - torch.from_numpy(pixels).permute(2, 0, 1)).abs()[:, seen]
     assert float(error.mean()) < 4
     assert float(error[2].max()) < 2  # no black of the padding has come along
+
+
+def test_maps_laid_back_on_a_small_picture_are_averaged() -> None:
+    stripes = torch.zeros(1, 160, 160)
+    stripes[..., ::10] = 255
+    back = Preprocess(height=160, width=160).laid_back(stripes, 16, 16)
+    assert back[..., 1:-1].sub(25.5).abs().max() < 1

@@ -6,7 +6,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.model_selection import train_test_split
 
-from postergenre.data.splits import NEAR, NUM_FOLDS, duplicate_groups, original_split, stratified_split
+from postergenre.data.splits import NEAR, NUM_FOLDS, duplicate_groups, on_both_sides, original_split, stratified_split
 from postergenre.errors import DataError
 
 Bits = npt.NDArray[np.bool_]
@@ -168,3 +168,8 @@ def test_a_poster_the_original_split_has_on_both_sides_is_val() -> None:
     splits = original_split([both, twice, *others])
     assert splits[:2] == ["val", "train"]
     assert splits.count("val") == 10
+
+
+def test_the_posters_on_both_sides_of_the_original_split_are_found() -> None:
+    train, val = train_test_split(range(50), test_size=0.2, random_state=100)
+    assert on_both_sides([[train[0], train[1]], [train[2], val[0]], [val[1]], [val[2], val[3]], [*range(50)]]) == [1, 4]

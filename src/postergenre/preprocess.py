@@ -59,8 +59,8 @@ class Preprocess:
     def read(self, source: str | Path | bytes) -> Tensor:
         """Return ``uint8 (3,H,W)`` of a picture file, as ``self(open_picture(source))`` but faster where it is a JPEG.
 
-        A JPEG at least twice as large as needed, and without EXIF metadata, is decoded at a half, quarter or eighth of
-        its size.
+        A JPEG at least twice as large as needed, and without EXIF metadata, is decoded at a half of its size, three,
+        two or one eighth.
 
         Args:
             source: The file's path, or its content.
