@@ -168,3 +168,13 @@ def test_a_poster_the_original_split_has_on_both_sides_is_val() -> None:
     splits = original_split([both, twice, *others])
     assert splits[:2] == ["val", "train"]
     assert splits.count("val") == 10
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_one_genre_alone_is_stratified_by_having_it(share: float) -> None:
+    targets = (np.arange(200) < 200 * share).astype(np.float32)[:, None]
+    splits = np.array(stratified_split([f"p{i:03}" for i in range(200)], targets, np.arange(200)))
+    for side, wanted in (("train", 0.7), ("val", 0.1), ("test", 0.2)):
+        held = targets[splits == side]
+        assert len(held) == pytest.approx(200 * wanted, abs=1)
+        assert held.mean() == pytest.approx(share, abs=0.05)
