@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings as profiles
 from PIL import Image, features
 
 from postergenre.classifier.optim import OptimConfig
@@ -27,6 +28,9 @@ from postergenre.training import TrainConfig, Trained, TrainerConfig, train
 # Small tensors are slower on several threads, and pytest -n brings processes of its own. Scripts under test inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
+# The same examples in every run, and however slow the machine is: what fails here fails everywhere.
+profiles.register_profile("postergenre", derandomize=True, max_examples=50, deadline=None, database=None)
+profiles.load_profile("postergenre")
 
 ROOT = Path(__file__).parents[1]
 COLOURS = ("Red", "Green", "Blue")

@@ -193,3 +193,9 @@ def test_three_posters_can_be_calibrated() -> None:
     temperatures, offsets = fit_calibration(torch.randn(3, 2), torch.eye(3)[:, :2])
     assert temperatures.shape == offsets.shape == (2,)
     assert temperatures.isfinite().all()
+
+
+def test_one_poster_leaves_the_networks_own_logits() -> None:
+    temperatures, offsets = fit_calibration(torch.tensor([[3.0, -1.0]]), torch.tensor([[1.0, 1.0]]))
+    assert temperatures.tolist() == [1, 1]
+    assert offsets.tolist() == [0, 0]

@@ -3,6 +3,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from postergenre.data.manifest import Manifest, read_manifest
@@ -281,3 +282,87 @@ def test_the_original_posters_are_7242_in_7254_rows() -> None:
     counts = {genre: sum(genre in labels for labels in manifest.labels) for genre in ("Western", "News", "Reality-TV")}
     assert counts == {"Western": 50, "News": 21, "Reality-TV": 2}
     assert manifest.labels.count(()) == 9  # ten rows
+
+
+def test_a_comma_without_quotes_is_told_with_its_row(tmp_path: Path) -> None:
+    told = refusal(tmp_path, 'image,genres,note\na.jpg,Drama,"one\ntwo"\n\nb.jpg,War,x,Action\n')
+    assert told == (
+        f"cannot read {tmp_path / 'train.csv'} as a UTF-8 CSV: row 5 has more cells than the header; quote cells that "
+        "hold commas"
+    )
+
+
+def test_a_quote_that_is_never_closed_is_told_with_its_row(tmp_path: Path) -> None:
+    told = refusal(tmp_path, 'image,genres,note\na.jpg,Drama,"one\ntwo"\nb.jpg,"War,x\na.jpg,War,\n')
+    assert told.endswith("as a UTF-8 CSV: a quote of row 4 is never closed; close it, or write it twice")
+    assert "a quote of row 1 is never closed" in refusal(tmp_path, '"image,genres\na.jpg,War\n')
+
+
+def test_another_encoding_is_told_with_its_row_and_what_to_do(tmp_path: Path) -> None:
+    told = refusal(tmp_path, "image,genres\na.jpg,Drame\nb.jpg,Épopée\n".encode("latin-1"))
+    assert told.endswith("as a UTF-8 CSV: row 3 has bytes that are none; save it as UTF-8")
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_another_separator_is_told_with_what_to_do(separator: str, tmp_path: Path) -> None:
+    told = refusal(tmp_path, "image,genres,note\na.jpg,Drama,\n".replace(",", separator))
+    assert "; write commas between its cells. Known schemas:" in told
+    assert "write commas" not in refusal(tmp_path, "file,label\na.jpg,War\n")
+
+
+@pytest.mark.parametrize("text", ["['']", "[' ']", r"['\ud800']", r"['Dra\nma']", "['Dra\7ma']"])
+def test_what_cannot_be_a_genres_name_is_told(text: str, tmp_path: Path) -> None:
+    assert "row 2, column Genre: " in refusal(tmp_path, f"Id,Genre\na,{text}\n")
+    if "\7" in text:
+        told = refusal(tmp_path, "image,genres\na.jpg,Dra\7ma\n")
+        assert told.endswith(r"row 2, column genres: 'Dra\x07ma' has characters that are no text")
+
+
+def test_genres_may_stand_on_lines_of_their_own(tmp_path: Path) -> None:
+    assert read(tmp_path, 'image,genres\na.jpg,"Drama,\n\tWar"\n').labels == [("Drama", "War")]
+
+
+def test_a_backslash_in_a_genre_is_a_character_like_others(tmp_path: Path) -> None:
+    assert read(tmp_path, r"Id,Genre" + "\n" + r"a,['Sci\Fi']" + "\n").genres == (r"Sci\Fi",)
+
+
+def test_a_very_long_cell_is_told_without_its_middle(tmp_path: Path) -> None:
+    told = refusal(tmp_path, ORIGINAL.replace("b,['Drama'],0,1,0", f"b,{'x' * 50_000}yz,0,1,0"))
+    assert "row 3, column Genre: 'xxx" in told
+    assert "x … x" in told
+    assert "xyz' is not the text of a list of names" in told
+    assert len(told) < 500
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zip", "zst", "tar"])
+def test_a_file_that_is_named_as_packed_is_not_unpacked(suffix: str, tmp_path: Path) -> None:
+    read(tmp_path, SIMPLE)
+    path = (tmp_path / "train.csv").rename(tmp_path / f"train.csv.{suffix}")
+    assert read_manifest(path, images=tmp_path).ids == ["a.jpg", "sub/b.png"]
+    path.write_bytes(b"\x1f\x8b\x08\0\xff")
+    with pytest.raises(DataError, match=r"as a UTF-8 CSV: row 1 has bytes that are none"):
+        read_manifest(path, images=tmp_path)
+
+
+def test_a_csv_with_a_name_too_long_for_any_file_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^no poster CSV at "):
+        read_manifest(tmp_path / ("x" * 300), images=tmp_path)
+
+
+def test_a_csv_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    read(tmp_path, SIMPLE)
+    monkeypatch.setattr(pd, "read_csv", refuse)
+    with pytest.raises(DataError, match=r"^cannot read .*train\.csv: Permission denied$"):
+        read_manifest(tmp_path / "train.csv", images=tmp_path)
+
+
+def test_pictures_and_a_csv_with_names_of_two_lines_are_told_on_one(tmp_path: Path) -> None:
+    folder = tmp_path / "two\nlines"
+    folder.mkdir()
+    told = refusal(folder, 'image,genres\n"gone\n.jpg",War\n')
+    assert told == (
+        f"1 of 1 posters of {tmp_path}/two\\nlines/train.csv are missing: {tmp_path}/two\\nlines/gone\\n.jpg"
+    )

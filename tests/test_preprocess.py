@@ -1,6 +1,8 @@
 import math
 import re
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from io import BytesIO
@@ -11,7 +13,7 @@ import numpy.typing as npt
 import pytest
 import simplejpeg
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image, features
 from torch import Tensor
 
 from postergenre.errors import ConfigError, PictureError
@@ -408,3 +410,76 @@ def test_maps_laid_back_on_a_small_picture_are_averaged() -> None:
     stripes[..., ::10] = 255
     back = Preprocess(height=160, width=160).laid_back(stripes, 16, 16)
     assert back[..., 1:-1].sub(25.5).abs().max() < 1
+
+
+def test_a_jpeg_turned_by_its_xmp_metadata_is_read_upright(tmp_path: Path) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    path = save(Image.new("RGB", (50, 34), WHITE), tmp_path / "a.jpg", xmp=xmp)
+    preprocess = Preprocess(height=40, width=40, resize="letterbox")
+    assert torch.equal(preprocess.read(path), preprocess(open_picture(path)))
+    assert int(preprocess.read(path)[0, :, 0].max()) == 0  # turned it is high: bars to the left and right
+
+
+def test_a_jpeg_decoded_at_half_its_size_lies_where_the_whole_one_would(tmp_path: Path) -> None:
+    # 453 of 649 pixels fit into 156.37 columns; half as many, rounded up, would have taken 157.
+    path = save(Image.new("RGB", (453, 649), WHITE), tmp_path / "a.jpg")
+    preprocess = Preprocess(height=224, width=224, resize="letterbox")
+    inside = (preprocess.read(path) > 250).all(dim=0).any(dim=0)
+    assert int(inside.sum()) == 156
+    assert torch.equal(preprocess.read(path), preprocess(open_picture(path)))
+
+
+def test_integers_below_0_are_black() -> None:
+    picture = Image.fromarray(np.array([[-1, -70_000], [0, 65535]], dtype=np.int32))
+    assert np.asarray(upright_rgb(picture))[:, :, 0].tolist() == [[0, 0], [0, 255]]
+
+
+def test_a_grey_of_16_bits_named_transparent_lies_on_white_paper(tmp_path: Path) -> None:
+    pixels = np.array([[300, 301, 0, 65535]] * 8, dtype=np.uint16)  # 300 and 301 are one grey of 8 bits
+    path = save(Image.fromarray(pixels), tmp_path / "clear.png", transparency=300)
+    assert np.asarray(upright_rgb(open_picture(path)))[0, :, 0].tolist() == [255, 1, 0, 255]
+
+
+def test_a_picture_that_holds_its_colours_multiplied_lies_on_white_paper() -> None:
+    clear = Image.new("LA", (8, 8), (200, 128))
+    assert colour(Preprocess(height=8, width=8)(clear.convert("La")), 0, 0) == (227, 227, 227)
+
+
+def test_postscript_is_refused_before_anything_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: pytest.fail("Ghostscript was called"))
+    path = save(Image.new("RGB", (16, 16), RED), tmp_path / "poster.eps").rename(tmp_path / "poster.jpg")
+    with pytest.raises(PictureError, match=rf"^{re.escape(str(path))} is a PostScript program; save the picture"):
+        Preprocess(height=8, width=8).read(path)
+
+
+@pytest.mark.slow
+def test_what_pillow_finds_odd_about_a_whole_picture_is_not_told(tmp_path: Path) -> None:
+    path = png_with_chunk(tmp_path / "no animation.png", b"acTL", bytes(8))
+    warnings.simplefilter("always")
+    with pytest.warns(UserWarning, match="Invalid APNG"):
+        open_picture(path)
+    program = f"from postergenre.preprocess import Preprocess; print(Preprocess().read({str(path)!r})[0, 0, 0].item())"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("9\n", "")
+
+
+def test_a_name_of_two_lines_is_told_on_one(tmp_path: Path) -> None:
+    with pytest.raises(PictureError) as caught:
+        Preprocess().read(tmp_path / "two\nlines.jpg")
+    assert str(caught.value) == f"no picture at {tmp_path}/two\\nlines.jpg"
+
+
+@pytest.mark.parametrize("name", ["no pixels.avif", "no format.dds"])
+def test_a_broken_file_is_named_whatever_its_decoder_raises(name: str, tmp_path: Path) -> None:
+    """``RuntimeError`` and ``NotImplementedError`` of Pillow 13, of files that the trial made."""
+    if name.endswith("dds"):
+        content = bytearray(save(Image.new("RGB", (8, 8)), tmp_path / name).read_bytes())
+        content[80:84] = bytes(4)  # the flags of the pixel format
+    else:
+        if not features.check("avif"):
+            pytest.skip("Pillow without AVIF")
+        content = bytearray(save(Image.new("RGB", (8, 8)), tmp_path / name).read_bytes())
+        content[content.index(b"pitm") : content.index(b"pitm") + 4] = b"PITM"  # which item is the picture
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(PictureError, match=rf"^(cannot decode )?{re.escape(str(tmp_path / name))}"):
+        open_picture(tmp_path / name)

@@ -31,6 +31,7 @@ from postergenre.serving import ServeConfig
 from postergenre.serving.heatmap import overlay
 from postergenre.serving.line import Line
 from postergenre.serving.refusal import Refusal
+from postergenre.serving.uploads import check_picture
 from postergenre.training import Trained
 from servers import PATIENCE, Server, alive, children, picture, served, wait_for
 
@@ -501,3 +502,14 @@ def test_many_clients_at_once_are_all_answered_rightly(server: Server) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("format_", ["TIFF", "JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", [1, 3, 5, 6, 8])
+def test_the_size_of_a_picture_is_the_upright_ones(format_: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(file, format_, exif=exif)
+    size = (20, 30) if orientation in (5, 6, 8) else (30, 20)
+    assert check_picture(file.getvalue(), max_pixels=600) == size

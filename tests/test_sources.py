@@ -122,3 +122,23 @@ def test_the_order_is_that_of_the_names_not_of_the_disk(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "walk", lambda *_, **__: [(str(tmp_path), [], [Path(match).name for match in unordered])])
     assert unordered != sorted(unordered)
     assert find_posters(f"{tmp_path}/*") == find_posters(str(tmp_path)) == below(tmp_path, *names)
+
+
+@pytest.mark.parametrize("header", ["image , genres", " Id,Genre ,War"])
+def test_spaces_around_column_names_change_nothing(folder: Path, header: str) -> None:
+    original = "Id" in header
+    (folder / "some.csv").write_text(f"{header}\n{'b' if original else 'a.png'},['War']\n")
+    assert find_posters(str(folder / "some.csv")) == below(folder, "Images/b.jpg" if original else "a.png")
+
+
+def test_a_name_that_begins_with_a_tilde_need_not_be_a_users(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "a.png").rename("~$poster.png")
+    assert find_posters("~$poster.png") == ["~$poster.png"]
+    with pytest.raises(DataError, match=r"^no file, folder or match for ~nobody-at-all/a\.jpg;"):
+        find_posters("~nobody-at-all/a.jpg")
+
+
+def test_a_name_too_long_for_any_file_is_told(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"^no file, folder or match for x+;"):
+        find_posters("x" * 300)

@@ -173,3 +173,13 @@ def test_a_poster_the_original_split_has_on_both_sides_is_val() -> None:
 def test_the_posters_on_both_sides_of_the_original_split_are_found() -> None:
     train, val = train_test_split(range(50), test_size=0.2, random_state=100)
     assert on_both_sides([[train[0], train[1]], [train[2], val[0]], [val[1]], [val[2], val[3]], [*range(50)]]) == [1, 4]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_one_genre_alone_is_stratified_by_having_it(share: float) -> None:
+    targets = (np.arange(200) < 200 * share).astype(np.float32)[:, None]
+    splits = np.array(stratified_split([f"p{i:03}" for i in range(200)], targets, np.arange(200)))
+    for side, wanted in (("train", 0.7), ("val", 0.1), ("test", 0.2)):
+        held = targets[splits == side]
+        assert len(held) == pytest.approx(200 * wanted, abs=1)
+        assert held.mean() == pytest.approx(share, abs=0.05)

@@ -126,5 +126,5 @@ def test_a_server_that_is_not_there_or_speaks_otherwise_is_told() -> None:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Nonsense) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
-        assert refused(f"http://127.0.0.1:{other.server_port}/x") == "cannot be downloaded: hello\r\n"
+        assert refused(f"http://127.0.0.1:{other.server_port}/x") == "cannot be downloaded: hello"
         other.shutdown()

@@ -51,7 +51,8 @@ def fit_calibration(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         else:
             held_out[outside] = logits[outside]
     gains = _log_losses(logits, targets) - _log_losses(held_out, targets)  # (N,G)
-    better = gains.mean(dim=0) > 0.5 * gains.std(dim=0) / len(gains) ** 0.5  # (G,)
+    deviation = gains.std(dim=0, correction=min(len(gains) - 1, 1))  # of one poster: 0, as its gain is
+    better = gains.mean(dim=0) > 0.5 * deviation / len(gains) ** 0.5  # (G,)
     scales, offsets = torch.where(better, scales, 1.0), torch.where(better, offsets, 0.0)
     return (1 / scales).float(), offsets.float()
 

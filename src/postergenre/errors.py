@@ -1,11 +1,24 @@
 """The mistakes a user can make. Each message says what is wrong, where, and what to do; anything else is our bug."""
 
+import re
+
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What ends a line, what a terminal obeys, and what UTF-8 cannot write."""
+
+
+def printable(text: str) -> str:
+    """Return the text on one line: names of files may hold anything, and what is no letter is spelled in escapes."""
+    return UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
+
 
 class PosterGenreError(Exception):
     """A mistake that a sentence can explain: scripts print it on one line, without a traceback."""
 
     status = 1
     """What a script then exits with."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigError(PosterGenreError, ValueError):

@@ -1,5 +1,6 @@
 """From a picture file to the pixels every network takes. The only place where a poster is decoded or resized."""
 
+import logging
 import math
 import struct
 import warnings
@@ -19,16 +20,21 @@ from postergenre.errors import ConfigError, PictureError
 
 JPEG = b"\xff\xd8\xff"
 """First bytes of a JPEG file."""
-EXIF = b"Exif\0\0"
-"""Begins the metadata of a JPEG file, where there is any."""
+TURNS = (b"Exif\0\0", b"tiff:Orientation")
+"""What a JPEG file has in it where its metadata, EXIF or XMP, may turn the picture."""
 RESIZES = ("stretch", "letterbox", "crop")
 PAPER = (255, 255, 255)
 """What shows through transparent pixels: posters are printed on white."""
-BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, KeyError, IndexError, TypeError)
+BROKEN = (
+    OSError, ValueError, SyntaxError, EOFError, struct.error, KeyError, IndexError, TypeError, AttributeError,
+    RuntimeError, ArithmeticError, AssertionError,
+)  # fmt: skip
 """What Pillow's decoders raise on damaged files."""
 
-# Damaged metadata is no concern of a user whose picture decodes. Once for the process: filters are not thread-safe.
-warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)
+# What is odd about a file is no concern of a user whose picture decodes. Once for the process: filters are not
+# thread-safe, and whoever wants to see Pillow's log still can.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -54,13 +60,14 @@ class Preprocess:
         Raises:
             PictureError: The pixels cannot be decoded.
         """
-        return self._resized(np.array(upright_rgb(picture)))
+        pixels = np.array(upright_rgb(picture))
+        return self._resized(pixels, inner=self._inner(*pixels.shape[:2]))
 
     def read(self, source: str | Path | bytes) -> Tensor:
         """Return ``uint8 (3,H,W)`` of a picture file, as ``self(open_picture(source))`` but faster where it is a JPEG.
 
-        A JPEG at least twice as large as needed, and without EXIF metadata, is decoded at a half of its size, three,
-        two or one eighth.
+        A JPEG at least twice as large as needed, and without EXIF or XMP metadata that may turn it, is decoded at a
+        half of its size, three, two or one eighth.
 
         Args:
             source: The file's path, or its content.
@@ -70,8 +77,7 @@ class Preprocess:
         """
         try:
             data = source if isinstance(source, bytes) else Path(source).read_bytes()
-            # Metadata may turn the picture; Pillow reads it.
-            if not data.startswith(JPEG) or EXIF in data:
+            if not data.startswith(JPEG) or any(mark in data for mark in TURNS):
                 raise ValueError
             height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
             if colours not in ("YCbCr", "Gray") or not fits((width, height)):
@@ -81,7 +87,7 @@ class Preprocess:
             pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=least[0], min_width=least[1], min_factor=2)
         except BROKEN:
             return self(open_picture(source))  # whatever is special or wrong about it, Pillow knows best
-        return self._resized(pixels)
+        return self._resized(pixels, inner=self._inner(height, width))
 
     def _inner(self, height: int, width: int) -> tuple[int, int]:
         """Return the size to which a whole picture would be scaled before it is padded or cut."""
@@ -98,11 +104,16 @@ class Preprocess:
             min(width, max(round(height * self.width / self.height), 1)),
         )
 
-    def _resized(self, pixels: npt.NDArray[np.uint8]) -> Tensor:
-        """Return ``uint8 (3,H,W)`` of ``(h,w,3)``."""
+    def _resized(self, pixels: npt.NDArray[np.uint8], *, inner: tuple[int, int]) -> Tensor:
+        """Return ``uint8 (3,H,W)`` of ``(h,w,3)``, decoded at a part of its size or whole.
+
+        Args:
+            pixels: The picture.
+            inner: What ``_inner`` says of the whole picture: at a part of its size, it would be rounded otherwise.
+        """
         if self.resize == "crop":  # cut before scaling: a very long picture would grow beyond memory
             pixels = pixels[_centred(pixels.shape[:2], self._kept(*pixels.shape[:2]))]
-        size = self._inner(*pixels.shape[:2]) if self.resize == "letterbox" else (self.height, self.width)
+        size = inner if self.resize == "letterbox" else (self.height, self.width)
         image = torch.from_numpy(pixels).permute(2, 0, 1)[None]  # (1,3,h,w), channels last in memory
         if image.shape[-2:] != size:
             image = functional.interpolate(image, size, mode="bilinear", antialias=True)
@@ -154,6 +165,8 @@ def open_picture(source: str | Path | bytes) -> Image.Image:
     name = "the picture" if isinstance(source, bytes) else str(source)
     try:
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            if picture.format == "EPS":  # Pillow would have Ghostscript run it
+                raise PictureError(f"{name} is a PostScript program; save the picture it draws as JPEG or PNG")
             if not fits(picture.size):
                 raise PictureError(f"{name} has {picture.width} x {picture.height} pixels: too large to be a poster")
             picture.load()
@@ -183,7 +196,9 @@ def upright_rgb(picture: Image.Image) -> Image.Image:
         picture = _upright(picture)
         if picture.mode.startswith("I;16") or picture.mode == "I":
             # Pillow's own conversion clips at 255: a 16-bit grey poster would come out white.
-            picture = Image.fromarray((np.asarray(picture, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+            picture = _eight_bits(picture)
+        if picture.mode == "La":  # the one mode that Pillow turns into nothing but its like
+            picture = picture.convert("LA")
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
             paper = Image.new("RGBA", picture.size, (*PAPER, 255))
@@ -191,6 +206,16 @@ def upright_rgb(picture: Image.Image) -> Image.Image:
         return picture.convert("RGB")
     except BROKEN as error:
         raise PictureError(f"cannot decode a picture of mode {picture.mode}: {error}") from None
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Return a grey picture of 16 bits as ``L``, or as ``LA`` where it names one of its levels as transparent."""
+    levels = np.asarray(picture)
+    grey = Image.fromarray((levels.clip(0, 65535) >> 8).astype(np.uint8))
+    if "transparency" in picture.info:
+        opaque = np.not_equal(levels, picture.info["transparency"])
+        grey.putalpha(Image.fromarray(opaque.astype(np.uint8) * 255))
+    return grey
 
 
 def _upright(picture: Image.Image) -> Image.Image:

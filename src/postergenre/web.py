@@ -115,7 +115,8 @@ def opened(address: str, *, headers: Mapping[str, str] | None = None) -> Iterato
         raise DownloadError(f"cannot be reached: {reason}", passing=isinstance(error.reason, OSError)) from None
     except (HTTPException, OSError) as error:  # a broken answer, a lost connection
         passing = not isinstance(error, InvalidURL)
-        raise DownloadError(f"cannot be downloaded: {error or type(error).__name__}", passing=passing) from None
+        told = str(error).strip() or type(error).__name__
+        raise DownloadError(f"cannot be downloaded: {told}", passing=passing) from None
     except ValueError as error:  # an impossible address
         raise DownloadError(f"cannot be downloaded: {error}") from None
 

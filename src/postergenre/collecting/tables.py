@@ -1,6 +1,7 @@
 """Posters that a CSV names, in whatever way it does."""
 
 import csv
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -123,4 +124,4 @@ def _onehot(header: Sequence[str], rows: Rows, *, but: Sequence[str | None]) -> 
 
 
 def _place(cell: str, table: Path) -> str:
-    return cell if not cell or is_address(cell) else str(table.parent / Path(cell).expanduser())
+    return cell if not cell or is_address(cell) else os.path.join(table.parent, os.path.expanduser(cell))

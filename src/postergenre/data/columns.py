@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from postergenre.data.manifest import LINE, Manifest, read_table
+from postergenre.data.manifest import Manifest
+from postergenre.data.table import LINE, read_table
 from postergenre.errors import ConfigError
 
 DECADE = "decade"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from postergenre.data.manifest import LINE, Manifest, Problem, read_table, refuse
+from postergenre.data.manifest import Manifest, Problem, refuse
+from postergenre.data.table import LINE, read_table
 from postergenre.errors import DataError
 
 NAMES = ("id", "Id", "image")

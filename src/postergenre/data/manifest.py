@@ -18,14 +18,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from postergenre.errors import DataError
+from postergenre.data.table import LINE, SHOWN, brief, read_table
+from postergenre.errors import UNPRINTABLE, DataError
 from postergenre.genres import GenreMapping, Genres
 
 SPLITS = ("train", "val", "test")
-LINE = " line"
-"""Column of the line numbers: no column of a CSV keeps a blank in front."""
-SHOWN = 10
-"""How many of many problems an error names."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -111,7 +108,12 @@ def read_manifest(
     else:
         _require(path, table, "image", "genres")
         labels = [tuple(g.strip() for g in re.split(r"[|,]", text) if g.strip()) for text in table["genres"]]
-        columns, problems = [], []
+        columns = []
+        problems = [
+            (row, "genres", f"{brief(repr(table['genres'][row]))} has characters that are no text")
+            for row, names in enumerate(labels)
+            if any(map(UNPRINTABLE.search, names))
+        ]
         ids, files = table["image"].tolist(), [str(path.parent / name) for name in table["image"]]
         column, genre_column = "image", "genres"
     lines = table[LINE].tolist()
@@ -192,60 +194,24 @@ def _mapped(
     return vocabulary, inside, outside
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Return the rows of a CSV, all of it text, empty lines left out; ``LINE`` is the line each row begins on.
-
-    Raises:
-        DataError: There is no such file, or it is no CSV.
-    """
-    if not path.is_file():
-        found = ", ".join(sorted(p.name for p in path.parent.glob("*.csv"))[:SHOWN]) or "no CSV there"
-        raise DataError(f"no poster CSV at {path} ({found}); set data.manifest=NAME within data.root")
-    try:
-        # Everything stays text: pandas would read the genre N/A, and an id such as 007, as something else.
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would cut off the cells beyond the header
-            table = pd.read_csv(
-                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False, header=None,
-                skip_blank_lines=False,
-            )  # fmt: skip
-    except pd.errors.ParserWarning:
-        raise DataError(f"{path} has rows with more cells than its header; quote cells that hold commas") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
-        raise DataError(f"cannot read {path} as a UTF-8 CSV: {str(error).strip()}") from None
-    # Read as a row, the header keeps names that stand twice, which pandas would otherwise rename.
-    names = [str(name).strip() for name in table.iloc[0]]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"{path} has more than one column {', '.join(map(repr, repeated))}")
-    table.columns = pd.Index(names)
-    table = table.assign(**{LINE: _line_numbers(table)}).iloc[1:]
-    table = table[(table[names] != "").any(axis=1)].reset_index(drop=True)  # empty lines are no rows
-    if table.empty:
-        raise DataError(f"{path} has a header and no rows")
-    return table
-
-
 def _require(path: Path, table: pd.DataFrame, *columns: str) -> None:
     if missing := [name for name in columns if name not in table.columns]:
+        names = table.columns.drop(LINE)
+        hint = "; write commas between its cells" if len(names) == 1 and re.search(r"[;\t|]", names[0]) else ""
         raise DataError(
-            f"{path} has no column {', '.join(missing)}; it has: {', '.join(table.columns.drop(LINE)[:30])}. "
+            f"{path} has no column {', '.join(missing)}; it has: {brief(', '.join(names[:30]))}{hint}. "
             "Known schemas: 'Id, Genre, one 0/1 column per genre' and 'image, genres[, split]'"
         )
 
 
-def _line_numbers(table: pd.DataFrame) -> list[int]:
-    """Return the line each row begins on, as an editor counts: from 1, line breaks inside quoted cells included."""
-    breaks = sum((table[name].str.count("\n") for name in table.columns), start=pd.Series(0, index=table.index))
-    lines: list[int] = (np.arange(len(table)) + 1 + breaks.cumsum().shift(fill_value=0)).astype(int).tolist()
-    return lines
-
-
 def _original_labels(table: pd.DataFrame) -> tuple[list[tuple[str, ...]], list[str], list[Problem]]:
     problems: list[Problem] = []
-    parsed: dict[str, tuple[str, ...] | None] = {text: _parse_list(text) for text in table["Genre"].unique()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of backslashes, which are as good as other characters
+        parsed = {text: _parse_list(text) for text in table["Genre"].unique()}
     labels = [parsed[text] for text in table["Genre"]]
     problems += [
-        (row, "Genre", f"{table['Genre'][row]!r} is not the text of a list of names")
+        (row, "Genre", f"{brief(repr(table['Genre'][row]))} is not the text of a list of names")
         for row, names in enumerate(labels)
         if names is None
     ]
@@ -261,7 +227,8 @@ def _original_labels(table: pd.DataFrame) -> tuple[list[tuple[str, ...]], list[s
     cells = table[columns].to_numpy()
     wrong = (cells != "0") & (cells != "1")
     problems += [
-        (int(row), columns[column], f"{cells[row, column]!r} is neither 0 nor 1") for row, column in np.argwhere(wrong)
+        (int(row), columns[column], f"{brief(repr(cells[row, column]))} is neither 0 nor 1")
+        for row, column in np.argwhere(wrong)
     ]
     for row, (names, ones) in enumerate(zip(labels, cells == "1", strict=True)):
         if names is None or wrong[row].any():
@@ -284,9 +251,13 @@ def _parse_list(text: str) -> tuple[str, ...] | None:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
-    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+    if isinstance(value, list) and all(isinstance(name, str) and _is_name(name) for name in value):
         return tuple(dict.fromkeys(value))
     return None
+
+
+def _is_name(name: str) -> bool:
+    return bool(name.strip()) and not UNPRINTABLE.search(name)
 
 
 def _splits(table: pd.DataFrame, problems: list[Problem]) -> list[str] | None:
@@ -294,7 +265,7 @@ def _splits(table: pd.DataFrame, problems: list[Problem]) -> list[str] | None:
         return None
     splits = ["val" if text == "validation" else text for text in table["split"].str.strip().str.lower()]
     problems += [
-        (row, "split", f"{name!r} is none of {', '.join(SPLITS)}")
+        (row, "split", f"{brief(repr(name))} is none of {', '.join(SPLITS)}")
         for row, name in enumerate(splits)
         if name not in SPLITS
     ]
@@ -333,6 +304,6 @@ def _check_files(files: Sequence[str], manifest: Path, defects: Defects | None) 
     if defects is not None:
         defects.missing += missing
     elif missing:
-        told = ", ".join(missing[:SHOWN])
+        told = ", ".join(map(brief, missing[:SHOWN]))
         more = " …" if len(missing) > SHOWN else ""
         raise DataError(f"{len(missing)} of {len(files)} posters of {manifest} are missing: {told}{more}")

@@ -18,7 +18,7 @@ from postergenre.data.scan import Look
 from postergenre.data.store import RowStore
 from postergenre.preprocess import Preprocess
 
-FORMAT = 1
+FORMAT = 2
 """Of the stored pixels: to be raised when the same preprocessing gives other pixels."""
 CHUNK = 64
 """Posters decoded and written at a time."""

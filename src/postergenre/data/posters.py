@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from postergenre.data.corrections import Corrections, check_corrections, read_corrections
-from postergenre.data.manifest import SHOWN, Manifest, read_manifest
+from postergenre.data.manifest import Manifest, read_manifest
 from postergenre.data.pixels import identify
 from postergenre.data.scan import Look, scan
 from postergenre.data.splits import duplicate_groups
+from postergenre.data.table import SHOWN
 from postergenre.errors import DataError
 from postergenre.genres import GenreMapping
 

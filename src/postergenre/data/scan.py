@@ -136,7 +136,7 @@ def _stat(path: str) -> os.stat_result | None:
 
 
 def _gone(path: str) -> Look:
-    return _unreadable(path, f"no picture at {path}", size=0, mtime_ns=0)
+    return _unreadable(path, str(PictureError(f"no picture at {path}")), size=0, mtime_ns=0)
 
 
 def _unreadable(path: str, error: str, *, size: int, mtime_ns: int) -> Look:

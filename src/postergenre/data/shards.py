@@ -19,7 +19,8 @@ import pyarrow as arrow  # type: ignore[import-untyped]
 from fsspec import AbstractFileSystem
 from pyarrow import parquet
 
-from postergenre.data.manifest import SHOWN, SPLITS
+from postergenre.data.manifest import SPLITS
+from postergenre.data.table import SHOWN
 from postergenre.errors import ConfigError, DataError
 from postergenre.genres import Genres
 

@@ -89,6 +89,8 @@ def stratified_split(
             f"{len(labels)} different posters are too few to split in train, val and test; have at least "
             f"{2 * NUM_FOLDS}"
         )
+    if labels.shape[1] == 1:  # the stratification takes several genres: here, having the one and not having it
+        labels = np.hstack([labels, 1 - labels])
     side = np.full(len(labels), "train", dtype=object)
     folds = MultilabelStratifiedKFold(n_splits=NUM_FOLDS, shuffle=True, random_state=SEED)
     rest, test = list(folds.split(labels, labels))[fold]

@@ -1,5 +1,6 @@
 """Show where in posters a classifier sees genres."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def explain(config: ExplainConfig) -> list[Path]:
     wanted = _wanted(config.genre, contract)
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
-    paths = [Path(path).expanduser() for path in _listed(config.poster)]
+    paths = [Path(os.path.expanduser(path)) for path in _listed(config.poster)]
     written: list[Path] = []
     for path in paths:
         try:

@@ -69,13 +69,14 @@ def each_poster(posters: Any, *, recursive: bool = False, column: str | None = N
                 raise DataError(f"cannot read {name}: posters takes {' and '.join(SCHEMES)} addresses")
             yield name
             continue
-        place = Path(name).expanduser()
-        if place.is_file() and place.suffix.lower() == ".csv":
+        # Unlike Path's own, these take any name: one too long, one that begins with ~ and is no user's.
+        place = Path(os.path.expanduser(name))
+        if os.path.isfile(place) and place.suffix.lower() == ".csv":
             tables += 1
             yield from _from_csv(place, column)
-        elif place.is_file():
+        elif os.path.isfile(place):
             yield str(place)
-        elif place.is_dir():
+        elif os.path.isdir(place):
             yield from _in_folder(place, recursive)
         else:
             matches = [match for match in glob.glob(str(place), recursive=True) if os.path.isfile(match)]
@@ -121,7 +122,7 @@ def _from_csv(table: Path, column: str | None) -> Iterator[str]:
 
 
 def _cells(rows: Iterator[list[str]], table: Path, column: str | None) -> Iterator[str]:
-    header = next((row for row in rows if row), [])
+    header = [name.strip() for name in next((row for row in rows if row), [])]
     if column is None:
         column = next(
             (name for name, other in (("Id", "Genre"), ("image", "genres")) if {name, other} <= {*header}), ""

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from postergenre.errors import printable
 from postergenre.inference.gallery import Pictures
 from postergenre.inference.predictor import Prediction
-from postergenre.inference.tables import spelled
 from postergenre.web import is_address
 
 NUM_LINES = 50
@@ -96,7 +96,7 @@ class Teller:
 
     def say(self, text: str) -> None:
         """Print one line, above the bar."""
-        self.console.print(spelled(text), markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class _Rate(ProgressColumn):

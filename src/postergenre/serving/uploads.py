@@ -70,7 +70,8 @@ def check_picture(data: bytes, *, max_pixels: int) -> tuple[int, int]:
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as picture:
             width, height = picture.size
-            turned = _orientation(picture) in (5, 6, 7, 8)
+            # Of a TIFF file, Pillow tells the size that it has upright.
+            turned = picture.format != "TIFF" and _orientation(picture) in (5, 6, 7, 8)
     except UnidentifiedImageError:
         raise Refusal(415, f"this is not a picture the server reads; it reads {TOLD_FORMATS}") from None
     except Image.DecompressionBombError:
