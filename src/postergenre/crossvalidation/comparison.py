@@ -143,7 +143,7 @@ class _Fold:
                 f"against={folder.parent.parent} has no scores of {folder.parent.name}: give the folder that a "
                 "cross-validation of the same folds wrote"
             ) from None
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
             raise ConfigError(f"{folder} does not hold what an evaluation writes: {error!r}") from None
         return cls(scores=numbers, ap=ap, truth=truth)
 

@@ -4,6 +4,7 @@ import csv
 import json
 import shlex
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -114,15 +115,16 @@ def _scored(checkpoints: list[Path], answers: Answers, config: EvaluateConfig) -
 
 
 def _history(checkpoint: Path) -> list[dict[str, float]]:
-    """Return the epochs in the ``metrics.csv`` of the run that wrote a checkpoint."""
+    """Return the epochs in the ``metrics.csv`` of the run that wrote a checkpoint; none where that is gone or torn."""
     place = checkpoint.parent.parent / "metrics.csv"
     epochs: dict[int, dict[str, float]] = {}
-    if place.is_file():
-        with place.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if row.get("epoch"):
-                    values = {name: float(value) for name, value in row.items() if value and name}
-                    epochs.setdefault(int(float(row["epoch"])), {}).update(values)
+    if not place.is_file():
+        return []
+    with suppress(csv.Error, ValueError, OverflowError, TypeError), place.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row.get("epoch"):
+                values = {name: float(value) for name, value in row.items() if value and name}
+                epochs.setdefault(int(float(row["epoch"])), {}).update(values)
     return [epochs[number] for number in sorted(epochs)]
 
 

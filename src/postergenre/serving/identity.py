@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from postergenre import __version__
-from postergenre.classifier.contract import Contract, read_checkpoint
+from postergenre.classifier.contract import Contract, read_checkpoint, without_nan
 from postergenre.errors import PictureError
 from postergenre.hardware import Hardware
 from postergenre.inference.members import load_member
@@ -104,7 +104,7 @@ class Identity:
             "preprocess": [asdict(preprocess) for preprocess in self.preprocesses],
             "tta": config.tta,
             "explains": self.explains,
-            "validation": contract.provenance.get("val", {}),
+            "validation": without_nan(contract.provenance.get("val", {})),
             "limits": {
                 "max_body_mb": config.max_body_mb,
                 "max_posters": config.max_posters,
