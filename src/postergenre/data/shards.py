@@ -118,7 +118,9 @@ class Index:
             raise ValueError("a number that counts nothing")
         if any(len(self.counts[split]) != len(self.genres) for split in SPLITS):
             raise ValueError("other genres are counted than there are")
-        if not all(isinstance(text, str) for text in (self.identity, self.fingerprint, self.split, *self.ignore_genres)):
+        if not all(
+            isinstance(text, str) for text in (self.identity, self.fingerprint, self.split, *self.ignore_genres)
+        ):
             raise ValueError("a name that is no text")
         if any(s.num_posters > s.num_bytes for split in SPLITS for s in self.shards[split]):
             raise ValueError("more posters than bytes")

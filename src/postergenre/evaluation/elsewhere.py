@@ -112,7 +112,7 @@ def told(elsewhere: Elsewhere, contract: Contract) -> list[str]:
 def seen_before(checkpoint: Path, paths: Sequence[Path]) -> list[str]:
     """Return a warning, where posters bear the names of some that the checkpoint was fitted to.
 
-    Their names are in the ``splits.csv`` of the run that wrote a checkpoint; nothing is said where that is gone or torn.
+    Their names are in the ``splits.csv`` of the run that wrote a checkpoint; nothing is said where it is gone or torn.
     """
     place = checkpoint.parent.parent / "splits.csv"
     if not place.is_file():

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import shlex
-import sys
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from postergenre.evaluation.groups import group_scores
 from postergenre.evaluation.scored import Scored
 from postergenre.evaluation.terminal import print_scores
 from postergenre.metrics import bootstrap_intervals, constant_scores, genre_table, score
+from postergenre.web import command_line
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, float]:
@@ -86,7 +85,7 @@ def _scored(checkpoints: list[Path], answers: Answers, config: EvaluateConfig) -
         checkpoint=", ".join(str(path) for path in checkpoints),
         split=answers.split,
         hardware=str(answers.hardware),
-        command=shlex.join(["python", *sys.argv]),
+        command=command_line("python"),
         contract=contract,
         paths=answers.paths,
         picture=answers.picture,

@@ -117,7 +117,9 @@ def build_timm(
     except Exception as error:  # hub, HTTP and file errors share no base class
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if weights != "imagenet":
-            raise ConfigError(f"timm cannot build {name} for {input_size[0]} x {input_size[1]} pixels: {reason}") from None
+            raise ConfigError(
+                f"timm cannot build {name} for {input_size[0]} x {input_size[1]} pixels: {reason}"
+            ) from None
         raise ConfigError(
             f"cannot get the pretrained weights of {name} ({reason}): download them where there is "
             "a connection and give the file with model.weights=FILE"

@@ -23,6 +23,10 @@ WAYS = "multipart/form-data with files, or application/json with base64"
 
 # Whoever sets the limit on pixels means it: Pillow's own, half-way, warning has nothing to add.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+MOST_BRACKETS = 100
+"""Opening ones in a JSON body; two are needed, base64 has none, and the name of a genre a few."""
+MOST_NAME = 300
+"""Letters of a name that are told again."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -92,20 +96,33 @@ def _orientation(picture: Image.Image) -> int:
 
 async def _from_form(request: Request, max_posters: int) -> Upload:
     upload = Upload()
-    async with request.form(max_files=max_posters + 1, max_fields=8) as form:
+    try:
+        form = await request.form(max_files=max_posters + 1, max_fields=8)
+    except ValueError:  # a charset that Python knows, and that decodes to no text
+        raise Refusal(400, "the form names what is no text in the charset that it claims") from None
+    try:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 upload.posters.append(await value.read())
-                upload.names.append(value.filename or "")
+                upload.names.append(_told(value.filename or ""))
             elif name == "genre":
                 upload.genre = value
             else:
-                raise Refusal(422, f"the form's field {name!r} is not known, or is no file; files go in poster")
+                raise Refusal(422, f"the form's field {_told(name)!r} is not known, or is no file; files go in poster")
+    finally:
+        await form.close()
     upload.several = len(upload.posters) > 1
     return upload
 
 
+def _told(name: str) -> str:
+    """Return a client's name as JSON can hold it: some charsets make letters that are none."""
+    return name[:MOST_NAME].encode("utf-8", "replace").decode("utf-8")
+
+
 def _from_json(body: bytes) -> Upload:
+    if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:  # a list of lists takes a hundred times its bytes
+        raise Refusal(400, "the body is not JSON of posters: it has lists within lists")
     try:
         asked: Any = json.loads(body)
     except (ValueError, RecursionError):

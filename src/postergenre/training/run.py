@@ -3,8 +3,6 @@
 import json
 import logging
 import platform
-import shlex
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +38,7 @@ from postergenre.training.insight import HeatMaps, Projector
 from postergenre.training.launch import together
 from postergenre.training.ranks import ALONE, Ranks, joined, launched, num_processes
 from postergenre.training.resuming import check_run
+from postergenre.web import command_line, without_secrets
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -305,7 +304,7 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks
         priors=data.priors,
         thresholds=[0.5] * len(data.genres),
         data=asdict(config.data)
-        | {"root": data.root, "fingerprint": data.fingerprint}
+        | {"root": without_secrets(data.root), "fingerprint": data.fingerprint}
         | {"genres": asdict(config.genres)}
         | ({"corrections": corrections.to_plain()} if (corrections := data.corrected) else {}),
         provenance={
@@ -317,7 +316,7 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks
             "hardware": str(hardware),
             "precision": hardware.precision,
             "processes": ranks.num_ranks,
-            "command": shlex.join(sys.argv),
+            "command": command_line(),
             "seed": config.seed,
         },
     )
@@ -431,6 +430,6 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             if isinstance(value, dict):
                 yield from walk(value, f"{path}{name}.")
             else:
-                yield f"{path}{name}", value
+                yield f"{path}{name}", without_secrets(value) if isinstance(value, str) else value
 
     return dict(walk(settings, prefix))
