@@ -1,4 +1,4 @@
-"""Files of strangers are refused in a sentence: nothing in them runs, nothing beside them is read, memory is bounded."""
+"""Files of strangers are refused in a sentence: nothing in them runs, nothing beside them is read, little is taken."""
 
 import ast
 import os
@@ -56,7 +56,7 @@ PATIENCE = 180
 """Seconds of waiting; a busy machine may take them."""
 SUSPICIOUS = {
     "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn", "subprocess.Popen",
-    "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "pickle.find_class", "marshal.loads",
+    "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "pickle.find_class",
 }  # fmt: skip
 watching: list[str] | None = None
 """What Python itself did that reading a file is no reason for, while somebody wants to know."""
@@ -417,7 +417,8 @@ def test_the_source_runs_nothing_that_a_file_says(folder: str) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["eval('1')", "exec('1')", "import pickle", "from pickle import loads", "import torch as t\nt.load('x')", "import os\nos.system('x')",
+    ["eval('1')", "exec('1')", "import pickle", "from pickle import loads", "import torch as t\nt.load('x')",
+     "import os\nos.system('x')",
      "from torch import load\nload('x', weights_only=False)", "import subprocess\nsubprocess.run('x', shell=True)",
      "from os import system as s\ns('x')", "import numpy as np\nnp.load('x', allow_pickle=True)", "import yaml",
      "f = eval",

@@ -147,7 +147,7 @@ class Contract:
             CheckpointError: It has another format, or does not agree with itself.
         """
         check_plain(plain)
-        if plain.get("format") != FORMAT:
+        if plain.get("format") != FORMAT or plain["format"] is True:
             told = repr(plain.get("format"))[:20]
             raise CheckpointError(f"contract format {told} is not {FORMAT}: made by another version")
         try:
@@ -157,7 +157,7 @@ class Contract:
                 genres=Genres(_names(plain["genres"])),
                 **{name: plain[name] for name in ("headline", "priors", "thresholds", "data", "provenance")},
                 # Checkpoints that were made before there was a calibration have none.
-                **{name: plain[name] for name in ("temperatures", "offsets") if name in plain},
+                **{name: _listed(plain, name) for name in ("temperatures", "offsets") if name in plain},
             )
         except CheckpointError:
             raise
@@ -210,6 +210,12 @@ def without_nan(value: Any) -> Any:
             return value
 
 
+def _listed(plain: dict[str, Any], name: str) -> list[Any]:
+    if not isinstance(plain[name], list):
+        raise CheckpointError(f"its contract is broken: {name} is not a list of numbers")
+    return plain[name]
+
+
 def _names(values: Any) -> list[str]:
     if not (isinstance(values, list) and all(isinstance(value, str) for value in values)):
         raise CheckpointError("its contract is broken: genres is not a list of names")
@@ -258,7 +264,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], Contract]:
     try:
         # mmap: what the optimiser remembers is twice the weights
         checkpoint = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path, mmap=True)
-    except (ValueError, SafetensorError) as error:
+    except (ValueError, SafetensorError, OSError, MemoryError) as error:
         raise CheckpointError(f"{path} is not a checkpoint that can be used: {error}") from None
     told = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
     if not isinstance(told, dict | str):

@@ -26,6 +26,8 @@ LINE = " line"
 """Column of the line numbers: no column of a CSV keeps a blank in front."""
 SHOWN = 10
 """How many of many problems an error names."""
+LONGEST = 200
+"""Letters of a wrong cell that an error repeats."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -215,7 +217,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise DataError(f"cannot read {path} as a UTF-8 CSV: {str(error).strip()}") from None
     # Read as a row, the header keeps names that stand twice, which pandas would otherwise rename.
     names = [str(name).strip() for name in table.iloc[0]]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
+    if repeated := sorted(name for name, count in Counter(names).items() if count > 1):
         raise DataError(f"{path} has more than one column {', '.join(map(repr, repeated))}")
     table.columns = pd.Index(names)
     table = table.assign(**{LINE: _line_numbers(table)}).iloc[1:]
@@ -245,7 +247,7 @@ def _original_labels(table: pd.DataFrame) -> tuple[list[tuple[str, ...]], list[s
     parsed: dict[str, tuple[str, ...] | None] = {text: _parse_list(text) for text in table["Genre"].unique()}
     labels = [parsed[text] for text in table["Genre"]]
     problems += [
-        (row, "Genre", f"{table['Genre'][row]!r} is not the text of a list of names")
+        (row, "Genre", f"{table['Genre'][row][:LONGEST]!r} is not the text of a list of names")
         for row, names in enumerate(labels)
         if names is None
     ]

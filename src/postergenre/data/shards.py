@@ -103,7 +103,7 @@ class Index:
             index = cls(**told | {"genres": Genres(told["genres"]), "shards": shards})
             index._check()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise DataError(f"it is not what shard.py writes: {error!r}") from None
+            raise DataError(f"it is not what shard.py writes: {type(error).__name__}, {error}") from None
         return index
 
     def _check(self) -> None:

@@ -170,5 +170,7 @@ def _earlier(folder: Path) -> dict[str, dict[str, float]]:
         try:
             rows = {row["genre"]: {name: float(row[name]) for name in COMPARED} for row in csv.DictReader(file)}
         except (KeyError, TypeError, ValueError, csv.Error) as error:
-            raise ConfigError(f"{table} is not what an evaluation writes: {error!r}") from None
+            raise ConfigError(f"{table} is not what an evaluation writes: {type(error).__name__}, {error}") from None
+    if not rows:
+        raise ConfigError(f"{table} is not what an evaluation writes: it has no genre")
     return {genre: row | {"support": int(row["support"])} for genre, row in rows.items() if row["support"]}

@@ -108,7 +108,10 @@ def build_timm(
         close = ", ".join(get_close_matches(name, timm.list_models(), n=5))
         raise ConfigError(f"no timm model {name!r}" + (f"; close: {close}" if close else ""))
     settings: dict[str, Any] = {"pretrained": weights == "imagenet", "num_classes": 0}
-    entry = timm.get_pretrained_cfg(name)
+    try:
+        entry = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        raise ConfigError(f"no timm model {name!r}: {error}") from None
     if entry is not None and entry.fixed_input_size:
         settings["img_size"] = tuple(input_size)
     model: Any

@@ -3,6 +3,7 @@
 import pickle
 import re
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, is_zipfile
@@ -14,6 +15,11 @@ from torch import Tensor, nn
 
 from postergenre.errors import ConfigError
 
+PLAIN = {
+    torch.float16, torch.bfloat16, torch.float32, torch.float64,
+    torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool,
+}  # fmt: skip
+"""Types of numbers that networks are made of."""
 SHOWN = 80
 """Letters of a tensor's name that a message repeats."""
 
@@ -28,7 +34,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         raise ConfigError(f"no weight file at {path}; model.weights takes imagenet, none or a file")
     try:
         state = load_file(path) if path.suffix == ".safetensors" else read_torch(path)
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, OSError, MemoryError) as error:
         raise ConfigError(f"{path} is not a file of weights: {error}") from None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
@@ -52,7 +58,7 @@ def named_tensors(state: object) -> dict[str, Tensor]:
     for name, value in state.items():
         if not isinstance(value, Tensor):
             raise ValueError("it holds more than named tensors")
-        if value.layout is not torch.strided or value.is_quantized or value.is_meta or value.is_nested:
+        if value.layout is not torch.strided or not (value.device.type == "cpu" and value.dtype in PLAIN):
             raise ValueError(f"{name[:SHOWN]} is no plain tensor")
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise ValueError(f"{name[:SHOWN]} claims to be larger than what is stored")
@@ -100,12 +106,13 @@ def read_torch(path: Path, *, mmap: bool = False) -> Any:
         ValueError: It is cut short, is no such file, or asks for code.
     """
     try:
-        archive = is_zipfile(path)
-        if archive:
-            _check_archive(path)
+        sizes = _check_archive(path) if is_zipfile(path) else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's doubts about files that are then read, or refused, below
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and archive)
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and sizes is not None)
+        if sizes is not None and _storages(found) - sizes:
+            raise ValueError("a tensor in it is larger than its part of the archive")
+        return found
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         what = f"it asks for {asked[1]}" if asked else "it holds more than tensors and plain data"
@@ -114,8 +121,25 @@ def read_torch(path: Path, *, mmap: bool = False) -> Any:
         raise ValueError((str(error).strip().splitlines() or ["it is cut short"])[0]) from None
 
 
-def _check_archive(path: Path) -> None:
-    """Refuse what ``torch.save`` never writes: parts that grow when they are unpacked, or that lie on one another.
+def _storages(found: object) -> Counter[int]:
+    """Return how many storages of which size, in bytes, the tensors in plain data have: torch reads beyond parts."""
+    sizes: dict[int, int] = {}
+    seen: set[int] = set()
+    waiting = [found]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Tensor) and part.layout is torch.strided and not part.is_meta:
+            sizes[part.untyped_storage().data_ptr()] = part.untyped_storage().nbytes()
+        elif isinstance(part, dict | list | tuple) and id(part) not in seen:
+            seen.add(id(part))
+            waiting += part.values() if isinstance(part, dict) else part
+    return Counter(size for size in sizes.values() if size)
+
+
+def _check_archive(path: Path) -> Counter[int]:
+    """Return how many parts have which size, in bytes.
+
+    Refused is what ``torch.save`` never writes: parts that grow when they are unpacked, or that lie on one another.
 
     Raises:
         ValueError: There are some.
@@ -129,3 +153,4 @@ def _check_archive(path: Path) -> None:
         raise ValueError("it is a compressed archive, which torch does not write")
     if len({part.filename for part in parts}) < len(parts) or sum(p.file_size for p in parts) > path.stat().st_size:
         raise ValueError("its archive claims to hold more than the file does")
+    return Counter(part.file_size for part in parts)

@@ -17,7 +17,7 @@ from postergenre.inference.members import load_member
 from postergenre.preprocess import Preprocess
 from postergenre.serving.config import ServeConfig
 from postergenre.serving.refusal import Refusal
-from postergenre.serving.uploads import FORMATS, check_picture
+from postergenre.serving.uploads import FORMATS, check_picture, told
 
 CPU = Hardware(device=torch.device("cpu"), precision="32")
 
@@ -88,7 +88,7 @@ class Identity:
         names = list(self.contract.genres)
         if genre not in names:
             known = f"known: {', '.join(names)}"
-            raise Refusal(422, f"no genre {genre!r}; {known}" if genre else f"name the genre to explain; {known}")
+            raise Refusal(422, f"no genre {told(genre)!r}; {known}" if genre else f"name the genre to explain; {known}")
         return names.index(genre)
 
     def told(self, config: ServeConfig) -> dict[str, Any]:

@@ -32,6 +32,10 @@ def check_run(path: str, checkpoint: dict[str, Any], classifier: PosterClassifie
             raise CheckpointError(f"cannot resume {path}: it does not say {name} as training does")
     if checkpoint.get("batches") and "order" not in checkpoint:
         raise CheckpointError(f"cannot resume {path}: it does not say order as training does")
+    if not {"epoch_progress", "state_dict"} <= set(_table(checkpoint["loops"].get("fit_loop"))):
+        raise CheckpointError(f"cannot resume {path}: it does not say loops as training does")
+    if not checkpoint["optimizer_states"]:
+        raise CheckpointError(f"cannot resume {path}: it does not say optimizer_states as training does")
     optimizer = build_optimizer(classifier.network, classifier.optim)
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for number, moments in _moments(checkpoint["optimizer_states"]):
@@ -44,6 +48,9 @@ def check_run(path: str, checkpoint: dict[str, Any], classifier: PosterClassifie
                 raise CheckpointError(f"cannot resume {path}: its optimiser knows weights of other shapes")
 
 
+def _table(value: object) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _moments(states: list[Any]) -> list[tuple[Any, Any]]:
-    held = [state.get("state") if isinstance(state, dict) else None for state in states]
-    return [pair for state in held if isinstance(state, dict) for pair in state.items()]
+    return [pair for state in states for pair in _table(_table(state).get("state")).items()]
