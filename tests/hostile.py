@@ -205,7 +205,7 @@ def codes() -> Iterator[Hostile]:
     for name, text in opcodes("PLACE").items():
         for wrap in ("archive", "bare"):
             yield Hostile(
-                f"opcodes: {name}, {wrap}", "checkpoint", partial(_opcodes, name, wrap), "cannot? .*use|be used"
+                f"opcodes: {name}, {wrap}", "checkpoint", partial(_opcodes, name, wrap), "cannot use|be used|not made by"
             )
         assert text
 
@@ -469,7 +469,7 @@ def weights() -> Iterator[Hostile]:
         ("double precision", _set(OUTPUT, Tensor.double), fit + ".*float64"),
         ("whole numbers", _set(OUTPUT, Tensor.int), fit + ".*int32"),
         ("truths", _set(OUTPUT, Tensor.bool), fit + ".*bool"),
-        ("complex numbers", _set(OUTPUT, lambda w: w.to(torch.complex64)), fit + ".*complex64"),
+        ("complex numbers", _set(OUTPUT, lambda w: w.to(torch.complex64)), plain + "no plain tensor"),
         ("NaN", _set(OUTPUT, _spoiled(float("nan"))), fit + ".*NaN or infinity"),
         ("infinity", _set("network.stages.stage1.0.weight", _spoiled(float("inf"))), fit + ".*NaN or infinity"),
         ("a variance that is NaN", _set("network.stages.stage1.1.running_var", _spoiled(float("nan"))), fit),

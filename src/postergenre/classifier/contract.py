@@ -29,6 +29,7 @@ PROVENANCE = {
     "val_genres": dict[str, dict[str, float | None]],
 }  # fmt: skip
 """What is read again of where a checkpoint is from; JSON has null for a score that is no number."""
+CALIBRATION: tuple[str, ...] = ("temperatures", "offsets")
 PER_GENRE = ("genres", "priors", "thresholds", "temperatures", "offsets")
 
 
@@ -157,7 +158,7 @@ class Contract:
                 genres=Genres(_names(plain["genres"])),
                 **{name: plain[name] for name in ("headline", "priors", "thresholds", "data", "provenance")},
                 # Checkpoints that were made before there was a calibration have none.
-                **{name: _listed(plain, name) for name in ("temperatures", "offsets") if name in plain},
+                **{name: _listed(plain, name) for name in CALIBRATION if name in plain},
             )
         except CheckpointError:
             raise
@@ -210,7 +211,7 @@ def without_nan(value: Any) -> Any:
             return value
 
 
-def _listed(plain: dict[str, Any], name: str) -> list[Any]:
+def _listed(plain: dict[str, Any], name: str) -> Any:
     if not isinstance(plain[name], list):
         raise CheckpointError(f"its contract is broken: {name} is not a list of numbers")
     return plain[name]

@@ -28,7 +28,8 @@ def check_run(path: str, checkpoint: dict[str, Any], classifier: PosterClassifie
         if name in OLD and name not in checkpoint:
             continue
         value = checkpoint.get(name)
-        if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 0)):
+        right = isinstance(value, kind) and not isinstance(value, bool)
+        if not right or (kind is int and checkpoint[name] < 0):
             raise CheckpointError(f"cannot resume {path}: it does not say {name} as training does")
     if checkpoint.get("batches") and "order" not in checkpoint:
         raise CheckpointError(f"cannot resume {path}: it does not say order as training does")
