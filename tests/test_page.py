@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from conftest import ROOT
@@ -224,6 +225,33 @@ def test_the_answer_can_be_copied(opened: Opened, server: Server) -> None:
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied = json.loads(page.evaluate("() => navigator.clipboard.readText()"))
     assert copied["genres"] == server.post(picture(RED)).json()["genres"]
+
+
+def test_names_that_are_code_stay_text(browser: Browser, trained: Trained, tmp_path: Path) -> None:
+    """Genres of a stranger's checkpoint and names of a stranger's files are shown letter by letter."""
+    names = ["<img src=x onerror=alert(1)>", "</span><script>alert(2)</script>", "javascript:alert(3)\"'"]
+    checkpoint = torch.load(trained.best, weights_only=True)
+    checkpoint["postergenre"] |= {"genres": names, "headline": names}
+    torch.save(checkpoint, tmp_path / "x.ckpt")
+    file = POSTER | {"name": "<img src=x onerror=alert(4)>.png"}
+    failures: list[str] = []
+    with served(tmp_path / "x.ckpt", tmp_path) as running:
+        page = browser.new_page()
+        page.on("dialog", lambda dialog: failures.append(dialog.message))
+        page.on("pageerror", lambda error: failures.append(str(error)))
+        page.goto(running.url)
+        bring(page, file, OTHER | {"name": "<b>bold</b>.jpg"})
+        assert sorted(bars(page)) == sorted(names)
+        expect(page.locator("#name")).to_have_text(file["name"])
+        page.get_by_role("button", name=names[0]).click()
+        expect(page.locator("#heat")).to_be_visible()
+        assert page.locator("img[onerror], b, script:not([src])").count() == 0
+        keep(page, "code")
+        assert page.evaluate("() => document.scripts.length") == 1
+        page.goto(f"{running.url}/docs")
+        assert page.locator("script").count() == 0
+        page.close()
+    assert failures == []
 
 
 def test_the_page_asks_for_the_token(browser: Browser, trained: Trained, tmp_path: Path) -> None:

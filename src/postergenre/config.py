@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from postergenre.errors import ConfigError, PosterGenreError
+from postergenre.web import without_secrets
 
 T = TypeVar("T")
 SCORES = "scores.json"
@@ -48,9 +49,20 @@ def parse(config: DictConfig, schema: type[T]) -> T:
     """
     if missing := OmegaConf.missing_keys(config):
         raise ConfigError(f"required setting(s) not given: {', '.join(f'{key}=…' for key in sorted(missing))}")
+    _hide_secrets()
     parsed = OmegaConf.to_object(config)  # runs every __post_init__
     assert isinstance(parsed, schema)
     return parsed
+
+
+def _hide_secrets() -> None:
+    """Take passwords and keys in addresses out of what Hydra has noted of this run's config."""
+    if not HydraConfig.initialized() or not (hydra := HydraConfig.get()).output_subdir:
+        return
+    for note in (Path(hydra.runtime.output_dir) / hydra.output_subdir).glob("*.yaml"):
+        text = note.read_text(encoding="utf-8")
+        if (shown := without_secrets(text)) != text:
+            note.write_text(shown, encoding="utf-8")
 
 
 def training_overrides(schema: type, training: type) -> list[str]:

@@ -1,6 +1,9 @@
 """What lies at an http(s) address: posters, and what tells of them."""
 
+import base64
 import re
+import shlex
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse, InvalidURL
 from importlib.metadata import version
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
@@ -34,6 +37,34 @@ PATIENCE = 60.0
 CHUNK = 1 << 16
 SCHEMES = ("http", "https")
 AGENT = f"postergenre/{version('postergenre')}"
+_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s'\"]*@")
+_PARAMETER = re.compile(
+    r"([?&;][^=&;#\s'\"]*?(?<![A-Za-z])(?:api_?key|key|(?:[a-z]+_)?token|auth|authorization|secret|pass|password|passwd|pwd"
+    r"|sig|signature|credential|session_?id)=)[^&;#\s'\"]+",
+    re.IGNORECASE,
+)
+HIDDEN = "***"
+"""What stands in a secret's place."""
+
+
+def without_secrets(text: str) -> str:
+    """Return a text as it may be kept: of addresses in it, users, passwords and what a query calls a key are hidden.
+
+    >>> without_secrets("http://me:secret@host/a.jpg?id=7&api_key=secret")
+    'http://***@host/a.jpg?id=7&api_key=***'
+    """
+    if "://" not in text:
+        return text
+    return _PARAMETER.sub(rf"\1{HIDDEN}", _USER.sub(rf"\1{HIDDEN}@", text))
+
+
+def command_line(*before: str) -> str:
+    """Return the command that was given, as it may be kept.
+
+    Args:
+        before: What stands before the script.
+    """
+    return without_secrets(shlex.join([*before, *sys.argv]))
 
 
 def scheme(poster: str) -> str | None:
@@ -94,8 +125,9 @@ def opened(address: str, *, headers: Mapping[str, str] | None = None) -> Iterato
     Raises:
         DownloadError: There is no answer in time, it is an error, or the connection breaks.
     """
-    request = Request(_encoded(address))  # noqa: S310  # the opener knows http and https only
-    for name, value in {"User-Agent": AGENT, "Accept": "image/*,*/*", **(headers or {})}.items():
+    place, user = _encoded(address)
+    request = Request(place)  # noqa: S310  # the opener knows http and https only
+    for name, value in {"User-Agent": AGENT, "Accept": "image/*,*/*", **user, **(headers or {})}.items():
         add = request.add_unredirected_header if name == "Authorization" else request.add_header
         add(name, value)
     try:
@@ -150,19 +182,26 @@ def _wait(headers: Message) -> float | None:
         return None
 
 
-def _encoded(address: str) -> str:
-    """Return the address with blanks and foreign letters of its path and query as servers expect them."""
+def _encoded(address: str) -> tuple[str, dict[str, str]]:
+    """Return the address with blanks and foreign letters of its path and query as servers expect them.
+
+    A user and password in it become a header, as browsers have it; a redirection is not told them.
+    """
     try:
         parts = urlsplit(address)
         parts.port  # noqa: B018  # raises where it is no number
-        host = parts.netloc.encode("idna").decode() if not parts.netloc.isascii() else parts.netloc
+        user, _, netloc = parts.netloc.rpartition("@")
+        host = netloc.encode("idna").decode() if not netloc.isascii() else netloc
     except ValueError as error:
-        raise DownloadError(f"is no address: {error}") from None
+        raise DownloadError("is no address" if "@" in address else f"is no address: {error}") from None
     if not parts.hostname:
         raise DownloadError("is no address: it names no server")
     kept = "/%:=&?~#+!$,;'@()*[]"
     path, query = quote(parts.path, safe=kept), quote(parts.query, safe=kept)
-    return parts._replace(scheme=parts.scheme.lower(), netloc=host, path=path, query=query, fragment="").geturl()
+    place = parts._replace(scheme=parts.scheme.lower(), netloc=host, path=path, query=query, fragment="").geturl()
+    if not user:
+        return place, {}
+    return place, {"Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"}
 
 
 def _opener() -> OpenerDirector:

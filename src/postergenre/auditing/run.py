@@ -1,8 +1,6 @@
 """Look at a poster set from every side, and tell what is wrong with it."""
 
 import json
-import shlex
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +16,7 @@ from postergenre.auditing.sides import look_at_splits
 from postergenre.auditing.subject import Subject, read_subject
 from postergenre.auditing.suspects import Suspects, find_suspects, write_suspects
 from postergenre.auditing.telling import tell
+from postergenre.web import command_line
 
 
 def audit(config: AuditConfig) -> Findings:
@@ -44,7 +43,7 @@ def audit(config: AuditConfig) -> Findings:
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     written = ["audit.html", "audit.json"]
-    command = shlex.join(["python", *sys.argv])
+    command = command_line("python")
     plain = to_plain(findings) | {"command": command}
     (output / "audit.json").write_text(json.dumps(plain, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     if findings.suspects:

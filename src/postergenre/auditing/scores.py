@@ -62,7 +62,8 @@ def read_predictions(path: Path, subject: Subject) -> Scores:
             f"{', '.join(columns[:30])}"
         )
     place_of = _places(subject)
-    known = [place_of.get(row["poster"], place_of.get(Path(row["poster"]).name, -1)) for row in rows]
+    posters = [row["poster"] or "" for row in rows]  # a row that is cut short has none
+    known = [place_of.get(poster, place_of.get(Path(poster).name, -1)) for poster in posters]
     used = set(subject.posters.kept)
     taken = [number for number, place in enumerate(known) if place in used]
     problems: list[Problem] = []
@@ -156,6 +157,9 @@ def _trained_on(checkpoint: Path, subject: Subject) -> int | None:
     path = checkpoint.parent.parent / "splits.csv"
     if not path.is_file():
         return None
-    with path.open(newline="", encoding="utf-8") as file:
-        trained = {row.get("id") for row in csv.DictReader(file) if row.get("split") == "train"}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            trained = {row.get("id") for row in csv.DictReader(file) if row.get("split") == "train"}
+    except (csv.Error, ValueError):  # it is torn
+        return None
     return sum(subject.manifest.ids[place] in trained for place in subject.posters.kept)

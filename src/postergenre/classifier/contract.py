@@ -13,16 +13,23 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from postergenre.calibration import calibrate
+from postergenre.classifier.plain import built, check_plain, is_of
 from postergenre.errors import CheckpointError, ConfigError, PosterGenreError
 from postergenre.genres import Genres
 from postergenre.networks import ModelConfig, PosterNetwork, build_network
-from postergenre.networks.weights import read_torch
+from postergenre.networks.weights import load_state, named_tensors, read_torch
 from postergenre.preprocess import Preprocess
 
 KEY = "postergenre"
 FORMAT = 1
 PREFIX = "network."
 """Before the names of the network's tensors in a checkpoint."""
+PROVENANCE = {
+    "command": str, "precision": str, "epoch": int, "step": int, "val": dict[str, float | None],
+    "val_genres": dict[str, dict[str, float | None]],
+}  # fmt: skip
+"""What is read again of where a checkpoint is from; JSON has null for a score that is no number."""
+CALIBRATION: tuple[str, ...] = ("temperatures", "offsets")
 PER_GENRE = ("genres", "priors", "thresholds", "temperatures", "offsets")
 
 
@@ -140,18 +147,24 @@ class Contract:
         Raises:
             CheckpointError: It has another format, or does not agree with itself.
         """
-        if plain.get("format") != FORMAT:
-            raise CheckpointError(f"contract format {plain.get('format')!r} is not {FORMAT}: made by another version")
+        check_plain(plain)
+        if plain.get("format") != FORMAT or plain["format"] is True:
+            told = repr(plain.get("format"))[:20]
+            raise CheckpointError(f"contract format {told} is not {FORMAT}: made by another version")
         try:
             contract = cls(
-                model=ModelConfig(**plain["model"]),
-                preprocess=Preprocess(**plain["preprocess"]),
-                genres=Genres(plain["genres"]),
+                model=built(ModelConfig, plain["model"], name="model"),
+                preprocess=built(Preprocess, plain["preprocess"], name="preprocess"),
+                genres=Genres(_names(plain["genres"])),
                 **{name: plain[name] for name in ("headline", "priors", "thresholds", "data", "provenance")},
                 # Checkpoints that were made before there was a calibration have none.
-                **{name: plain[name] for name in ("temperatures", "offsets") if name in plain},
+                **{name: _listed(plain, name) for name in CALIBRATION if name in plain},
             )
-        except (KeyError, TypeError, ValueError, AttributeError, PosterGenreError) as error:
+        except CheckpointError:
+            raise
+        except PosterGenreError as error:
+            raise CheckpointError(f"its contract is broken: {error}") from None
+        except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"its contract is broken: {error!r}") from None
         contract._check_types()
         lengths = {name: len(getattr(contract, name)) for name in PER_GENRE}
@@ -160,6 +173,9 @@ class Contract:
             raise CheckpointError(f"its contract disagrees with itself: {told}")
         if not all(temperature > 0 for temperature in contract.temperatures):
             raise CheckpointError("its contract has a temperature that is not above 0")
+        for name in ("priors", "thresholds"):
+            if not all(0 <= share <= 1 for share in getattr(contract, name)):
+                raise CheckpointError(f"its contract has {name} outside 0 … 1")
         return contract
 
     def _check_types(self) -> None:
@@ -168,10 +184,8 @@ class Contract:
         Raises:
             CheckpointError: A list is none, or holds something else than it should.
         """
-        for name in ("genres", "headline"):
-            values = getattr(self, name)
-            if not (isinstance(values, list | tuple) and all(isinstance(value, str) for value in values)):
-                raise CheckpointError(f"its contract is broken: {name} is not a list of names")
+        if not (isinstance(self.headline, list) and all(isinstance(value, str) for value in self.headline)):
+            raise CheckpointError("its contract is broken: headline is not a list of names")
         for name in ("priors", "thresholds", "temperatures", "offsets"):
             values = getattr(self, name)
             if not (isinstance(values, list) and all(_is_number(value) for value in values)):
@@ -179,6 +193,9 @@ class Contract:
         for name in ("data", "provenance"):
             if not isinstance(getattr(self, name), dict):
                 raise CheckpointError(f"its contract is broken: {name} is not a table")
+        for name, kind in PROVENANCE.items():
+            if name in self.provenance and not is_of(self.provenance[name], kind):
+                raise CheckpointError(f"its contract is broken: {name} in its provenance is not what training writes")
 
 
 def without_nan(value: Any) -> Any:
@@ -192,6 +209,18 @@ def without_nan(value: Any) -> Any:
             return None
         case _:
             return value
+
+
+def _listed(plain: dict[str, Any], name: str) -> Any:
+    if not isinstance(plain[name], list):
+        raise CheckpointError(f"its contract is broken: {name} is not a list of numbers")
+    return plain[name]
+
+
+def _names(values: Any) -> list[str]:
+    if not (isinstance(values, list) and all(isinstance(value, str) for value in values)):
+        raise CheckpointError("its contract is broken: genres is not a list of names")
+    return values
 
 
 def _is_number(value: object) -> bool:
@@ -236,7 +265,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], Contract]:
     try:
         # mmap: what the optimiser remembers is twice the weights
         checkpoint = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path, mmap=True)
-    except (ValueError, SafetensorError) as error:
+    except (ValueError, SafetensorError, OSError, MemoryError) as error:
         raise CheckpointError(f"{path} is not a checkpoint that can be used: {error}") from None
     told = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
     if not isinstance(told, dict | str):
@@ -262,23 +291,24 @@ def load_network(path: str | Path) -> tuple[PosterNetwork, Contract]:
     """
     checkpoint, contract = read_checkpoint(path)
     preprocess = contract.preprocess
-    state: dict[str, Tensor] = {
-        name.removeprefix(PREFIX): value.clone()  # the file may be overwritten by the run that wrote it
-        for name, value in checkpoint.get("state_dict", {}).items()
-        if name.startswith(PREFIX)
-    }
-    first = state.get("head.hidden.weight", state.get("head.output.weight"))
-    network = build_network(
-        contract.model,
-        num_outputs=len(contract.genres),
-        input_size=(preprocess.height, preprocess.width),
-        empty=True,
-        num_features=first.shape[1] if first is not None and first.ndim == 2 else None,
-    )
     try:
-        network.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"the weights in {path} do not fit its {contract.model.name}: {str(error).strip().splitlines()[-1].strip()}"
-        ) from None
+        stored = named_tensors(checkpoint.get("state_dict", {}))
+    except ValueError as error:
+        raise CheckpointError(f"cannot use {path}: {error}") from None
+    state = {name.removeprefix(PREFIX): value for name, value in stored.items() if name.startswith(PREFIX)}
+    first = state.get("head.hidden.weight", state.get("head.output.weight"))
+    try:
+        network = build_network(
+            contract.model,
+            num_outputs=len(contract.genres),
+            input_size=(preprocess.height, preprocess.width),
+            empty=True,
+            num_features=first.shape[1] if first is not None and first.ndim == 2 else None,
+        )
+    except ConfigError as error:
+        raise CheckpointError(f"cannot use {path}: {error}") from None
+    try:
+        load_state(network, state)
+    except ValueError as error:
+        raise CheckpointError(f"the weights in {path} do not fit its {contract.model.name}: {error}") from None
     return network.eval(), contract

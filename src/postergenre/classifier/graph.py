@@ -17,6 +17,10 @@ INPUT = "images"
 """``uint8 (B,3,H,W)``, of any B."""
 OUTPUT = "probabilities"
 """``float32 (B,G)``, calibrated."""
+LARGEST = 2**31
+"""Bytes of a file; the format itself has no room for more."""
+REPEATING = ("Loop", "Scan")
+"""Operations that compute as often as a graph says."""
 
 
 class Graph:
@@ -41,6 +45,8 @@ def load_graph(path: str | Path, hardware: Hardware) -> Graph:
     path = Path(path).expanduser()
     if not path.is_file():
         raise CheckpointError(f"no exported graph at {path}; scripts/export.py writes them to outputs/export/*/")
+    if path.stat().st_size > LARGEST:
+        raise CheckpointError(f"{path} is no ONNX file: none has more than {LARGEST:,} bytes")
     model = onnx.ModelProto()
     try:
         model.ParseFromString(path.read_bytes())
@@ -56,6 +62,8 @@ def load_graph(path: str | Path, hardware: Hardware) -> Graph:
         raise CheckpointError(f"cannot use {path}: {error}") from None
     if any(isinstance(part, onnx.TensorProto) and part.external_data for part in _parts(model)):
         raise CheckpointError(f"{path} keeps numbers in other files; postergenre writes, and reads, one file")
+    if repeats := {part.op_type for part in _parts(model) if isinstance(part, onnx.NodeProto)} & set(REPEATING):
+        raise CheckpointError(f"{path} has a {min(repeats)} in its graph, which may never end; postergenre writes none")
     try:  # from the path: from bytes, onnxruntime takes half as long again
         return Graph(onnxruntime.InferenceSession(path, _options(), providers=_providers(hardware)), contract)
     except Exception as error:  # onnxruntime's errors share no other class

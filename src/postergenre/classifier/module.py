@@ -61,6 +61,8 @@ class PosterClassifier(LightningModule):
         self.val_scores = GenreScores(priors=torch.tensor(contract.priors), headline=contract.headline_mask())
         self.answered: tuple[Tensor, Tensor] | None = None
         """``logits (N,G)`` and ``targets (N,G)`` of the last validation, of all processes, in the order of the rows."""
+        self.begun = False
+        """Whether training has, with everything that a checkpoint said restored."""
         self._rng: dict[str, Any] | None = None
         self._first_batch = 0
 
@@ -207,6 +209,7 @@ class PosterClassifier(LightningModule):
             self._rng = None
         if self._first_batch:  # the epoch has begun before
             self._seed_others(self._first_batch)
+        self.begun = True
 
     def on_train_epoch_start(self) -> None:
         self._seed_others(0)

@@ -1,15 +1,22 @@
 """The posters a checkpoint was trained beside, found again."""
 
+import os
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from postergenre.classifier.contract import Contract
+from postergenre.classifier.plain import built
 from postergenre.data.corrections import Corrections
 from postergenre.data.datamodule import DataConfig, PosterData
 from postergenre.data.posters import Posters
+from postergenre.data.scan import SCANS
 from postergenre.data.sharded import build_data
 from postergenre.errors import CheckpointError, ConfigError, DataError, PosterGenreError
 from postergenre.genres import GenreMapping
+
+LARGEST_BATCH = 1024
+"""Posters a step, where only a checkpoint says how many."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -35,12 +42,30 @@ class Place:
 def settings_of_training(contract: Contract, place: Place) -> dict[str, Any]:
     """Return the settings of ``DataConfig`` as they were in training, but for what ``place`` says.
 
-    ``exclude`` and ``relabel`` are not among them: ``corrections_of_training`` knows what they said.
+    ``exclude`` and ``relabel`` are not among them: ``corrections_of_training`` knows what they said. Neither is what a
+    checkpoint may not decide on a machine that is not its own: it names no cache that is not there, no more processes
+    than there are cores, and no address.
+
+    Raises:
+        CheckpointError: The checkpoint does not say it in a way that is understood, or says an address.
     """
     known = {setting.name for setting in fields(DataConfig)} & contract.data.keys() - {"exclude", "relabel"}
-    settings: dict[str, Any] = {name: contract.data[name] for name in known}
+    told: dict[str, Any] = {name: contract.data[name] for name in known}
+    try:
+        built(DataConfig, told, name="data")
+    except ConfigError as error:
+        raise CheckpointError(f"its contract is broken: {error}") from None
+    if place.root is None and "://" in told.get("root", ""):
+        raise CheckpointError(
+            f"the posters of training lie at an address, {told['root']}, and a checkpoint alone may not say what is "
+            "asked: write data.root=ADDRESS"
+        )
+    if not (Path(told.get("cache", "")).expanduser() / SCANS).is_dir():
+        told.pop("cache", None)
+    for name, most in (("workers", os.cpu_count() or 1), ("batch_size", LARGEST_BATCH)):
+        told[name] = min(told.get(name, getattr(DataConfig(), name)), most)
     given = {setting.name: getattr(place, setting.name) for setting in fields(place)}
-    return settings | {name: value for name, value in given.items() if value is not None}
+    return told | {name: value for name, value in given.items() if value is not None}
 
 
 def mapping_of_training(contract: Contract) -> GenreMapping:
@@ -50,8 +75,10 @@ def mapping_of_training(contract: Contract) -> GenreMapping:
         CheckpointError: The checkpoint does not say it in a way that is understood.
     """
     try:
-        return GenreMapping(**contract.data.get("genres", {}))
-    except (TypeError, AttributeError, PosterGenreError) as error:
+        return built(GenreMapping, contract.data.get("genres", {}), name="data.genres")
+    except CheckpointError:
+        raise
+    except (TypeError, PosterGenreError) as error:
         raise CheckpointError(f"its contract is broken: genres of the data: {error}") from None
 
 
@@ -89,7 +116,8 @@ def posters_of_training(contract: Contract, place: Place, *, posters: Posters | 
         posters=posters,
         corrections=corrections_of_training(contract),
     )
-    data.prepare_data()
+    if place.root is not None:  # to draw the demo posters where a checkpoint says would be to write there
+        data.prepare_data()
     try:
         data.setup()
     except (DataError, ConfigError) as error:

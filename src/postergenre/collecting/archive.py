@@ -35,9 +35,13 @@ def unpack_set(url: str, shelf: Shelf, asker: Asker, *, sha256: str | None, max_
     """
     done = shelf.private / "unpacked.json"
     if done.is_file():
-        known = json.loads(done.read_text(encoding="utf-8"))
-        _check(known["sha256"], sha256, url)
-        return shelf.folder / known["table"], known["notes"]
+        try:
+            known = json.loads(done.read_text(encoding="utf-8"))
+            before, name, notes = known["sha256"], str(known["table"]), list(known["notes"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise DataError(f"{done} does not say what was unpacked; give another output=FOLDER") from None
+        _check(before, sha256, url)
+        return shelf.folder / name, notes
     archive = downloaded(url, shelf, asker, max_bytes) if is_address(url) else _path(url)
     digest = _digest(archive)
     try:

@@ -64,7 +64,7 @@ class Shelf:
             known = json.loads(place.read_text(encoding="utf-8"))
             if known["question"] == question:
                 return known["answer"]
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
             pass
         answer = ask()
         told = {"question": question, "when": now(), "answer": answer}
@@ -127,6 +127,6 @@ def _read(note: Path) -> dict[str, Any]:
         before = json.loads(note.read_text(encoding="utf-8"))
         if isinstance(before["asked"], dict) and isinstance(before["began"], str):
             return {"asked": before["asked"], "began": before["began"]}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
     raise DataError(f"{note} does not say what {note.parent.parent} was begun with; give another output=FOLDER")

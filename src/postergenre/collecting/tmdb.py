@@ -95,7 +95,7 @@ class AnswerError(DataError):
 def _read(needs: Sequence[str], content: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise DownloadError("the answer is no whole JSON", passing=True) from None
     if not isinstance(answer, dict) or not {*needs} <= {*answer}:
         raise DownloadError("the answer is not as TMDB's are")

@@ -143,8 +143,10 @@ class _Fold:
                 f"against={folder.parent.parent} has no scores of {folder.parent.name}: give the folder that a "
                 "cross-validation of the same folds wrote"
             ) from None
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f"{folder} does not hold what an evaluation writes: {error!r}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
+            raise ConfigError(
+                f"{folder} does not hold what an evaluation writes: {type(error).__name__}, {error}"
+            ) from None
         return cls(scores=numbers, ap=ap, truth=truth)
 
     def has(self, genre: str) -> set[str]:

@@ -21,6 +21,8 @@ from scipy.fft import dctn
 from postergenre.errors import PictureError
 from postergenre.preprocess import open_picture, upright_rgb
 
+SCANS = "scans"
+"""Folder of what was learnt, within the cache."""
 SIDE = 16
 """A perceptual hash has SIDE * SIDE bits."""
 
@@ -61,7 +63,7 @@ def scan(files: Sequence[str], *, cache: Path) -> list[Look]:
         return []
     names = [os.path.abspath(file) for file in files]
     folder = os.path.commonpath([os.path.dirname(name) for name in names])
-    store = cache / "scans" / f"{sha256(folder.encode()).hexdigest()[:16]}.jsonl"
+    store = cache / SCANS / f"{sha256(folder.encode()).hexdigest()[:16]}.jsonl"
     known = _read(store)
     stats = {name: _stat(name) for name in names}
     fresh = [

@@ -42,7 +42,7 @@ SCHEMA = arrow.schema(
 )
 TOLD = ("id", "image", "genres", "poster")
 """What training needs of a row."""
-BROKEN = (OSError, arrow.ArrowException)
+BROKEN = (OSError, arrow.ArrowException, IndexError, KeyError)
 """What reading a file that is gone, cut short or damaged raises."""
 
 
@@ -101,9 +101,30 @@ class Index:
                 raise DataError("it has another format than this version reads")
             del told["num_posters"]
             shards = {split: [Shard(**shard) for shard in told["shards"][split]] for split in SPLITS}
-            return cls(**told | {"genres": Genres(told["genres"]), "shards": shards})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"it is not what shard.py writes: {error!r}") from None
+            index = cls(**told | {"genres": Genres(told["genres"]), "shards": shards})
+            index._check()
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DataError(f"it is not what shard.py writes: {type(error).__name__}, {error}") from None
+        return index
+
+    def _check(self) -> None:
+        """Refuse what no set of posters is.
+
+        Raises:
+            ValueError: It says such a thing.
+        """
+        numbers = [self.fold, self.group_rows - 1, *(count for split in SPLITS for count in self.counts[split])]
+        numbers += [number for split in SPLITS for s in self.shards[split] for number in (s.num_posters, s.num_bytes)]
+        if not all(type(number) is int and 0 <= number < 2**48 for number in numbers):
+            raise ValueError("a number that counts nothing")
+        if any(len(self.counts[split]) != len(self.genres) for split in SPLITS):
+            raise ValueError("other genres are counted than there are")
+        if not all(
+            isinstance(text, str) for text in (self.identity, self.fingerprint, self.split, *self.ignore_genres)
+        ):
+            raise ValueError("a name that is no text")
+        if any(s.num_posters > s.num_bytes for split in SPLITS for s in self.shards[split]):
+            raise ValueError("more posters than bytes")
 
 
 def located(path: str) -> tuple[AbstractFileSystem, str]:
@@ -185,7 +206,10 @@ class ShardFolder:
                 self.filesystem.open(f"{self.place}/{shard.name}", "rb", cache_type="none") as file,
                 parquet.ParquetFile(file, page_checksum_verification=True, pre_buffer=True) as opened,
             ):
-                if (opened.schema_arrow.metadata or {}).get(KEY) != self.index.identity.encode():
+                schema = opened.schema_arrow
+                known = (schema.metadata or {}).get(KEY) == self.index.identity.encode()
+                # A picture that is text would be taken for a path.
+                if not known or any(schema.field(name).type != SCHEMA.field(name).type for name in columns):
                     raise DataError(f"{shard.name} at {self.root} is not a shard of the set that its {INDEX} describes")
                 table = opened.read_row_groups(list(range(begin, end)), columns=list(columns), use_threads=False)
         except BROKEN as error:
@@ -193,4 +217,7 @@ class ShardFolder:
                 f"cannot read {shard.name} at {self.root}: {' '.join(str(error).split())}. Delete it and {INDEX}, and "
                 "run the same scripts/shard.py again"
             ) from None
-        return table.slice(first - begin * size, last - first)
+        rows = table.slice(first - begin * size, last - first)
+        if len(rows) != last - first or any(rows.column(name).null_count for name in columns):
+            raise DataError(f"{shard.name} at {self.root} lacks some of the posters that its {INDEX} counts")
+        return rows

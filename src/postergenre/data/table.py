@@ -3,6 +3,7 @@
 import os
 import re
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise DataError(f"cannot read {path} as a UTF-8 CSV: {_reason(path, error)}") from None
     # Read as a row, the header keeps names that stand twice, which pandas would otherwise rename.
     names = [str(name).strip() for name in table.iloc[0]]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
+    if repeated := sorted(name for name, count in Counter(names).items() if count > 1):
         raise DataError(f"{path} has more than one column {', '.join(map(repr, repeated))}")
     table.columns = pd.Index(names)
     table = table.assign(**{LINE: _line_numbers(table)}).iloc[1:]

@@ -112,13 +112,16 @@ def told(elsewhere: Elsewhere, contract: Contract) -> list[str]:
 def seen_before(checkpoint: Path, paths: Sequence[Path]) -> list[str]:
     """Return a warning, where posters bear the names of some that the checkpoint was fitted to.
 
-    Their names are in the ``splits.csv`` of the run that wrote a checkpoint; nothing is said where that is gone.
+    Their names are in the ``splits.csv`` of the run that wrote a checkpoint; nothing is said where it is gone or torn.
     """
     place = checkpoint.parent.parent / "splits.csv"
     if not place.is_file():
         return []
-    with place.open(newline="", encoding="utf-8") as file:
-        names = {row["id"] for row in csv.DictReader(file) if row.get("split") in ("train", "val")}
+    try:
+        with place.open(newline="", encoding="utf-8") as file:
+            names = {row["id"] for row in csv.DictReader(file) if row.get("split") in ("train", "val")}
+    except (csv.Error, ValueError, KeyError):
+        return []
     fitted = names | {Path(name).stem for name in names}  # an id, or a file
     count = sum(path.stem in fitted for path in paths)
     if not count:
@@ -166,6 +169,8 @@ def _earlier(folder: Path) -> dict[str, dict[str, float]]:
     with table.open(newline="", encoding="utf-8") as file:
         try:
             rows = {row["genre"]: {name: float(row[name]) for name in COMPARED} for row in csv.DictReader(file)}
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f"{table} is not what an evaluation writes: {error!r}") from None
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise ConfigError(f"{table} is not what an evaluation writes: {type(error).__name__}, {error}") from None
+    if not rows:
+        raise ConfigError(f"{table} is not what an evaluation writes: it has no genre")
     return {genre: row | {"support": int(row["support"])} for genre, row in rows.items() if row["support"]}

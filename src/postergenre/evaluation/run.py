@@ -2,8 +2,7 @@
 
 import csv
 import json
-import shlex
-import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from postergenre.evaluation.groups import group_scores
 from postergenre.evaluation.scored import Scored
 from postergenre.evaluation.terminal import print_scores
 from postergenre.metrics import bootstrap_intervals, constant_scores, genre_table, score
+from postergenre.web import command_line
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, float]:
@@ -85,7 +85,7 @@ def _scored(checkpoints: list[Path], answers: Answers, config: EvaluateConfig) -
         checkpoint=", ".join(str(path) for path in checkpoints),
         split=answers.split,
         hardware=str(answers.hardware),
-        command=shlex.join(["python", *sys.argv]),
+        command=command_line("python"),
         contract=contract,
         paths=answers.paths,
         picture=answers.picture,
@@ -114,15 +114,16 @@ def _scored(checkpoints: list[Path], answers: Answers, config: EvaluateConfig) -
 
 
 def _history(checkpoint: Path) -> list[dict[str, float]]:
-    """Return the epochs in the ``metrics.csv`` of the run that wrote a checkpoint."""
+    """Return the epochs in the ``metrics.csv`` of the run that wrote a checkpoint; none where that is gone or torn."""
     place = checkpoint.parent.parent / "metrics.csv"
     epochs: dict[int, dict[str, float]] = {}
-    if place.is_file():
-        with place.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if row.get("epoch"):
-                    values = {name: float(value) for name, value in row.items() if value and name}
-                    epochs.setdefault(int(float(row["epoch"])), {}).update(values)
+    if not place.is_file():
+        return []
+    with suppress(csv.Error, ValueError, OverflowError, TypeError), place.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row.get("epoch"):
+                values = {name: float(value) for name, value in row.items() if value and name}
+                epochs.setdefault(int(float(row["epoch"])), {}).update(values)
     return [epochs[number] for number in sorted(epochs)]
 
 

@@ -1,11 +1,18 @@
 """The vocabulary of genres: names on one side, multi-hot targets on the other."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from unicodedata import category
 
 import torch
 from torch import Tensor
 
 from postergenre.errors import DataError
+
+LONGEST = 100
+"""Letters of a name."""
+CONTROL = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of Unicode that would move a terminal's cursor, break a table's line, or be no text at all."""
 
 
 class Genres(tuple[str, ...]):
@@ -17,8 +24,14 @@ class Genres(tuple[str, ...]):
         names = tuple(names)
         if not names:
             raise DataError("no genre to learn: the vocabulary is empty")
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
+        if repeated := sorted(name for name, count in Counter(names).items() if count > 1):
             raise DataError(f"genre(s) named twice in the vocabulary: {', '.join(repeated)}")
+        for name in names:
+            if not name.strip() or len(name) > LONGEST or any(category(letter) in CONTROL for letter in name):
+                raise DataError(
+                    f"{name[:LONGEST]!r} cannot be a genre: names have 1 … {LONGEST} letters, and no line breaks or "
+                    "control characters"
+                )
         return super().__new__(cls, names)
 
     def encode(self, labels: Iterable[str]) -> Tensor:

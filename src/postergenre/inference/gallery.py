@@ -14,7 +14,7 @@ from postergenre.errors import PictureError
 from postergenre.inference.predictor import Prediction
 from postergenre.pictures import Answer, annotate, contact_sheet
 from postergenre.preprocess import open_picture, upright_rgb
-from postergenre.web import fetch, is_address
+from postergenre.web import fetch, is_address, without_secrets
 
 NUM_BARS = 8
 """Genres beside an annotated poster."""
@@ -34,7 +34,7 @@ def short_name(poster: str) -> str:
     """Return the name of a poster without its folder or server."""
     if not is_address(poster):
         return Path(poster).name
-    parts = urlsplit(poster)
+    parts = urlsplit(without_secrets(poster))
     last = "_".join(part for part in (parts.path.rstrip("/").rpartition("/")[2], parts.query) if part)
     return last or parts.netloc
 

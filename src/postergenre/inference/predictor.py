@@ -14,7 +14,7 @@ from torch import Tensor
 
 from postergenre import web
 from postergenre.classifier.contract import Contract, find_checkpoints
-from postergenre.errors import PictureError
+from postergenre.errors import CheckpointError, PictureError
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.inference.members import Member, load_member
 from postergenre.preprocess import Preprocess
@@ -96,12 +96,21 @@ class Predictor:
 
         Args:
             images: ``uint8 (B,3,H,W)`` of the same posters by each of ``preprocesses``, in their order.
+
+        Raises:
+            CheckpointError: One is no number.
         """
         logits = [
             member.logits(images[self.preprocesses.index(member.contract.preprocess)], tta=self.tta)
             for member in self.members
         ]
-        return torch.stack(logits).mean(dim=0).sigmoid()
+        answers = torch.stack(logits).mean(dim=0).sigmoid()
+        if not bool(torch.isfinite(answers).all()):
+            raise CheckpointError(
+                f"{self.contract.model.name} answers with what is no number: its weights are too large, at least for "
+                "this precision (precision=32 has the most room)"
+            )
+        return answers
 
     def pixels(self, poster: Poster, *, fetch: Callable[[str], bytes] = web.fetch) -> list[Tensor]:
         """Return ``uint8 (3,H,W)`` of a poster, by each of ``preprocesses``; ``fetch`` gets what lies at an address.

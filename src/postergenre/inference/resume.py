@@ -85,10 +85,11 @@ def _compare(note: Path, made: dict[str, Any], table: Path) -> None:
         usual = {"engine": "local", "part_rows": None}  # of notes from when there was no other
         before = usual | json.loads(note.read_text(encoding="utf-8"))
         others = [name for name in made if name != "checkpoint" and before[name] != made[name]]
-    except (ValueError, KeyError, TypeError):
+        was = ", ".join(before["checkpoint"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise DataError(f"{note} does not say what {table} was made with; give another output") from None
     if "sha256" in others:
-        told = f"checkpoint {', '.join(before['checkpoint'])}, not as {', '.join(made['checkpoint'])} is now"
+        told = f"checkpoint {was}, not as {', '.join(made['checkpoint'])} is now"
         raise DataError(f"{table} was begun with {told}; give another output")
     if others:
         told = ", ".join(f"{name}={before[name]}, not {made[name]}" for name in others)

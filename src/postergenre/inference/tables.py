@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from postergenre.errors import DataError
 from postergenre.inference.predictor import Prediction
+from postergenre.web import without_secrets
 
 Row = dict[str, Any]
 """Cells by column; the numbers and ``error`` are None where there is nothing to say."""
@@ -52,8 +53,8 @@ def row(poster: str, prediction: Prediction, *, genres: Sequence[str], top: int)
 
 
 def spelled(text: str) -> str:
-    """Return the text as UTF-8 can hold it: what is no letter in a file's name is spelled in escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """Return the text as UTF-8 can hold it, and without secrets: what is no letter in a name is spelled in escapes."""
+    return without_secrets(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def open_table(path: Path, columns: list[str]) -> Table:

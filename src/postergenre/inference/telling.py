@@ -13,7 +13,7 @@ from rich.text import Text
 from postergenre.errors import printable
 from postergenre.inference.gallery import Pictures
 from postergenre.inference.predictor import Prediction
-from postergenre.web import is_address
+from postergenre.web import is_address, without_secrets
 
 NUM_LINES = 50
 """Posters up to which each has a line, and lines of those that failed among more."""
@@ -114,4 +114,4 @@ def _told(prediction: Prediction, top: int) -> str:
 
 
 def _name(poster: str) -> str:
-    return poster if is_address(poster) else Path(poster).name
+    return without_secrets(poster) if is_address(poster) else Path(poster).name

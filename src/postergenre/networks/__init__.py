@@ -1,9 +1,10 @@
 """Networks: ``uint8 (B,3,H,W)`` in, ``logits (B,G)`` out."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 
 import torch
+from torch import nn
 
 from postergenre.errors import ConfigError
 from postergenre.networks.network import IMAGENET_MEAN, IMAGENET_STD, PosterNetwork, build_head
@@ -15,6 +16,8 @@ __all__ = ["ModelConfig", "PosterNetwork", "build_network"]
 
 LIBRARIES = ("torchvision", "timm", "tiny")
 NORMALIZATIONS = ("auto", "unit")
+WIDEST = 65_536
+"""Of a hidden layer."""
 POOLS = ("auto", "avg", "max", "avgmax", "statistics")
 
 
@@ -51,8 +54,8 @@ class ModelConfig:
             raise ConfigError(f"no model.normalize {self.normalize!r}; known: {', '.join(NORMALIZATIONS)}")
         if self.pool not in POOLS:
             raise ConfigError(f"no model.pool {self.pool!r}; known: {', '.join(POOLS)}")
-        if self.hidden < 0:
-            raise ConfigError(f"model.hidden must be 0 (no hidden layer) or more, not {self.hidden}")
+        if not 0 <= self.hidden <= WIDEST:
+            raise ConfigError(f"model.hidden must lie in 0 (no hidden layer) … {WIDEST}, not {self.hidden}")
         for name in ("feature_dropout", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"model.{name} must lie in 0 … 1 (1 excluded), not {getattr(self, name)}")
@@ -82,14 +85,18 @@ def build_network(
         ConfigError: The network or its weights cannot be had, or there is no such stage to freeze.
     """
     scaled = config.normalize == "unit"
-    head = partial(
-        build_head,
-        num_outputs=num_outputs,
-        hidden=config.hidden,
-        dropout=config.dropout,
-        feature_dropout=config.feature_dropout,
-        standardize=config.standardize,
-    )
+
+    def head(num_features: int) -> nn.Sequential:
+        with torch.device("meta") if empty else nullcontext():  # how wide it is, a stranger may have said
+            return build_head(
+                num_features,
+                num_outputs=num_outputs,
+                hidden=config.hidden,
+                dropout=config.dropout,
+                feature_dropout=config.feature_dropout,
+                standardize=config.standardize,
+            )
+
     if config.library == "timm":
         from postergenre.networks.timm import build_timm  # each library is only imported where it is used
 

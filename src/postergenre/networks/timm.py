@@ -108,17 +108,23 @@ def build_timm(
         close = ", ".join(get_close_matches(name, timm.list_models(), n=5))
         raise ConfigError(f"no timm model {name!r}" + (f"; close: {close}" if close else ""))
     settings: dict[str, Any] = {"pretrained": weights == "imagenet", "num_classes": 0}
-    entry = timm.get_pretrained_cfg(name)
+    try:
+        entry = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        raise ConfigError(f"no timm model {name!r}: {error}") from None
     if entry is not None and entry.fixed_input_size:
         settings["img_size"] = tuple(input_size)
     model: Any
     try:
         model = timm.create_model(name, **settings)
     except Exception as error:  # hub, HTTP and file errors share no base class
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         if weights != "imagenet":
-            raise
+            raise ConfigError(
+                f"timm cannot build {name} for {input_size[0]} x {input_size[1]} pixels: {reason}"
+            ) from None
         raise ConfigError(
-            f"cannot get the pretrained weights of {name} ({str(error).splitlines()[0]}): download them where there is "
+            f"cannot get the pretrained weights of {name} ({reason}): download them where there is "
             "a connection and give the file with model.weights=FILE"
         ) from None
     if weights not in ("imagenet", "none"):

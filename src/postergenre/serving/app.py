@@ -22,7 +22,7 @@ from postergenre.data.synthetic import draw_poster
 from postergenre.serving import documents
 from postergenre.serving.config import ServeConfig
 from postergenre.serving.engine import Engine
-from postergenre.serving.guard import Guard
+from postergenre.serving.guard import NOWHERE, Guard
 from postergenre.serving.heatmap import overlay
 from postergenre.serving.identity import Identity
 from postergenre.serving.line import Line
@@ -36,7 +36,7 @@ EXAMPLES = (("Western",), ("Sci-Fi", "Action"), ("Horror",), ("Romance", "Comedy
 """Posters to try, drawn by code."""
 CLOSED = ("/predict", "/explain", "/info", "/metrics")
 """What asks for the token, where there is one. The page is open; what it shows is not."""
-SENTENCES = {404: "there is nothing at this path; /docs lists what there is"}
+SENTENCES = {404: NOWHERE}
 
 
 def build_app(config: ServeConfig, identity: Identity, engine: Engine) -> FastAPI:
@@ -52,7 +52,7 @@ def build_app(config: ServeConfig, identity: Identity, engine: Engine) -> FastAP
 
     app = FastAPI(
         title="postergenre", version=__version__, description=documents.DESCRIPTION, lifespan=lifespan,
-        docs_url=None, redoc_url=None,
+        docs_url=None, redoc_url=None, redirect_slashes=False,  # redirections go where a client's Host header says
     )  # fmt: skip
 
     async def answered(data: bytes, *, genre: int | None = None) -> Done:

@@ -21,6 +21,7 @@ SECURITY = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 """The page loads nothing from elsewhere, and is shown in no other page."""
+NOWHERE = "there is nothing at this path; /docs lists what there is"
 
 
 def refused(refusal: Refusal) -> JSONResponse:
@@ -65,6 +66,10 @@ class Guard:
 
         try:
             headers = Headers(scope=scope)
+            if "content-length" in headers and "transfer-encoding" in headers:
+                raise Refusal(400, "a request tells its length or comes in chunks, not both", headers=CLOSE)
+            if not path.isprintable():
+                raise Refusal(404, NOWHERE)
             self._check_token(path, headers)
             await self.app(scope, self._measured(headers, receive, since), marked)
         except Refusal as refusal:
@@ -84,7 +89,7 @@ class Guard:
     def _measured(self, headers: Headers, receive: Receive, since: float) -> Receive:
         """Return ``receive`` with a bound on bytes and on time."""
         told = headers.get("content-length", "0")
-        if told.isdecimal() and int(told) > self.config.max_body:
+        if told.isdecimal() and (len(told) > 18 or int(told) > self.config.max_body):
             raise too_large(self.config.max_body_mb)
         size, complete = 0, False
 

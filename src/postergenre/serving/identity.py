@@ -10,14 +10,14 @@ import numpy.typing as npt
 import torch
 
 from postergenre import __version__
-from postergenre.classifier.contract import Contract, read_checkpoint
+from postergenre.classifier.contract import Contract, read_checkpoint, without_nan
 from postergenre.errors import PictureError
 from postergenre.hardware import Hardware
 from postergenre.inference.members import load_member
 from postergenre.preprocess import Preprocess
 from postergenre.serving.config import ServeConfig
 from postergenre.serving.refusal import Refusal
-from postergenre.serving.uploads import FORMATS, check_picture
+from postergenre.serving.uploads import FORMATS, check_picture, told
 
 CPU = Hardware(device=torch.device("cpu"), precision="32")
 
@@ -88,7 +88,7 @@ class Identity:
         names = list(self.contract.genres)
         if genre not in names:
             known = f"known: {', '.join(names)}"
-            raise Refusal(422, f"no genre {genre!r}; {known}" if genre else f"name the genre to explain; {known}")
+            raise Refusal(422, f"no genre {told(genre)!r}; {known}" if genre else f"name the genre to explain; {known}")
         return names.index(genre)
 
     def told(self, config: ServeConfig) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class Identity:
             "preprocess": [asdict(preprocess) for preprocess in self.preprocesses],
             "tta": config.tta,
             "explains": self.explains,
-            "validation": contract.provenance.get("val", {}),
+            "validation": without_nan(contract.provenance.get("val", {})),
             "limits": {
                 "max_body_mb": config.max_body_mb,
                 "max_posters": config.max_posters,

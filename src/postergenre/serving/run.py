@@ -2,8 +2,10 @@
 
 import logging
 import os
+import resource
 import signal
 import socket
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -18,10 +20,11 @@ from postergenre.serving.app import build_app
 from postergenre.serving.config import ServeConfig
 from postergenre.serving.engine import Engine
 from postergenre.serving.identity import Identity
+from postergenre.serving.protocol import KEEP_ALIVE, Connection
 from postergenre.serving.worker import PosterAPI
 
-KEEP_ALIVE = 65
-"""Seconds an idle connection stays open: longer than the proxies that may stand in front."""
+MOST_CONNECTIONS = 1000
+"""At a time, where the system lets a process have so many files."""
 
 
 def serve(config: ServeConfig) -> None:
@@ -54,7 +57,8 @@ def serve(config: ServeConfig) -> None:
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
         settings = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=int(config.timeout) + 1,
+            timeout_graceful_shutdown=int(config.timeout) + 1, ws="none",
+            http=partial(Connection, patience=config.timeout, most=_most_connections()),  # type: ignore[arg-type]
         )  # fmt: skip
         uvicorn.Server(settings).run(sockets=[place])
 
@@ -67,6 +71,11 @@ def _listening(host: str, port: int) -> socket.socket:
         raise ConfigError(f"cannot listen on {host}, port {port}: {error}") from None
     os.register_at_fork(after_in_child=place.close)  # or clients would go on to connect to a server that is leaving
     return place
+
+
+def _most_connections() -> int:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files < 0 else min(MOST_CONNECTIONS, files // 2)
 
 
 def _leave(number: int, _: FrameType | None) -> NoReturn:

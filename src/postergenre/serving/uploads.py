@@ -11,9 +11,10 @@ from typing import Any
 from fastapi import Request
 from PIL import ExifTags, Image, UnidentifiedImageError
 from starlette.datastructures import UploadFile
+from starlette.requests import ClientDisconnect
 
 from postergenre.preprocess import BROKEN
-from postergenre.serving.refusal import Refusal
+from postergenre.serving.refusal import CLOSE, Refusal
 
 Image.init()
 FORMATS = tuple(name for name in ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF") if name in Image.OPEN)
@@ -23,6 +24,10 @@ WAYS = "multipart/form-data with files, or application/json with base64"
 
 # Whoever sets the limit on pixels means it: Pillow's own, half-way, warning has nothing to add.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+MOST_BRACKETS = 100
+"""Opening ones in a JSON body; two are needed, base64 has none, and the name of a genre a few."""
+MOST_NAME = 300
+"""Letters of a name that are told again."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -46,12 +51,15 @@ async def read_upload(request: Request, *, max_posters: int) -> Upload:
         Refusal: 400, 413, 415 or 422: there is no poster in it, or too many.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
-        upload = await _from_form(request, max_posters)
-    elif kind == "application/json":
-        upload = _from_json(await request.body())
-    else:
-        raise Refusal(415, f"send {WAYS}, not {kind or 'a body without a content type'}")
+    try:
+        if kind == "multipart/form-data":
+            upload = await _from_form(request, max_posters)
+        elif kind == "application/json":
+            upload = _from_json(await request.body())
+        else:
+            raise Refusal(415, f"send {WAYS}, not {told(kind) or 'a body without a content type'}")
+    except ClientDisconnect:  # nobody hears this; a log full of such tracebacks would hide the others
+        raise Refusal(400, "the request ended before its end", headers=CLOSE) from None
     if not upload.posters:
         raise Refusal(400, f"there is no poster in the request; send {WAYS}")
     if len(upload.posters) > max_posters:
@@ -93,20 +101,33 @@ def _orientation(picture: Image.Image) -> int:
 
 async def _from_form(request: Request, max_posters: int) -> Upload:
     upload = Upload()
-    async with request.form(max_files=max_posters + 1, max_fields=8) as form:
+    try:
+        form = await request.form(max_files=max_posters + 1, max_fields=8)
+    except ValueError:  # a charset that Python knows, and that decodes to no text
+        raise Refusal(400, "the form names what is no text in the charset that it claims") from None
+    try:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 upload.posters.append(await value.read())
-                upload.names.append(value.filename or "")
+                upload.names.append(told(value.filename or ""))
             elif name == "genre":
                 upload.genre = value
             else:
-                raise Refusal(422, f"the form's field {name!r} is not known, or is no file; files go in poster")
+                raise Refusal(422, f"the form's field {told(name)!r} is not known, or is no file; files go in poster")
+    finally:
+        await form.close()
     upload.several = len(upload.posters) > 1
     return upload
 
 
+def told(name: str) -> str:
+    """Return the beginning of a client's word as JSON can hold it: some charsets make letters that are none."""
+    return name[:MOST_NAME].encode("utf-8", "replace").decode("utf-8")
+
+
 def _from_json(body: bytes) -> Upload:
+    if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:  # a list of lists takes a hundred times its bytes
+        raise Refusal(400, "the body is not JSON of posters: it has lists within lists")
     try:
         asked: Any = json.loads(body)
     except (ValueError, RecursionError):

@@ -17,6 +17,7 @@ from postergenre.errors import ConfigError
 from postergenre.sweeping.plots import plot_history, plot_importance
 from postergenre.sweeping.space import Dimension, Value
 from postergenre.sweeping.study import Study
+from postergenre.web import without_secrets
 
 STATES = {
     TrialState.COMPLETE: "finished",
@@ -84,7 +85,7 @@ class Report:
             score=trial.value,
             settings=dict(trial.params),
             folder=self.study.trial_folder(trial.number),
-            command=shlex.join(["python", "scripts/train.py", *words]),
+            command=without_secrets(shlex.join(["python", "scripts/train.py", *words])),
         )
 
     def end(self, *, gave_up: bool) -> Best:

@@ -14,6 +14,7 @@ from postergenre.sweeping.space import Dimension, read_space
 from postergenre.sweeping.workers import Worker
 from postergenre.training import TrainConfig
 from postergenre.training.ranks import launched
+from postergenre.web import without_secrets
 
 if TYPE_CHECKING:
     from postergenre.sweeping.report import Best
@@ -80,7 +81,8 @@ def _common(base: TrainConfig, dimensions: list[Dimension]) -> dict[str, Any]:
     if not base.genres.active:  # as before there was a mapping
         flat = {key: value for key, value in flat.items() if not key.startswith("genres.")}
     space = {f"space.{key}": value for key, value in _flat({d.key: asdict(d) for d in dimensions}).items()}
-    return flat | {key: value for key, value in space.items() if not key.endswith((".kind", ".key"))}
+    common = flat | {key: value for key, value in space.items() if not key.endswith((".kind", ".key"))}
+    return {key: without_secrets(value) if isinstance(value, str) else value for key, value in common.items()}
 
 
 def _flat(branch: dict[str, Any], prefix: str = "") -> dict[str, Any]:

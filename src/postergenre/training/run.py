@@ -3,8 +3,6 @@
 import json
 import logging
 import platform
-import shlex
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,11 +24,12 @@ from postergenre.classifier.module import PosterClassifier
 from postergenre.data.datamodule import PosterData
 from postergenre.data.posters import Posters
 from postergenre.data.sharded import build_data
-from postergenre.errors import CheckpointError, ConfigError
+from postergenre.errors import CheckpointError, ConfigError, PosterGenreError
 from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware
 from postergenre.losses import build_loss
 from postergenre.networks import build_network
+from postergenre.networks.weights import named_tensors
 from postergenre.training.callbacks import Best, CommonStatistics, EachEpoch, EpochLine, Last, Patience, Pictures
 from postergenre.training.checkpoints import WholeFiles
 from postergenre.training.config import TrainConfig, TrainerConfig
@@ -38,6 +37,8 @@ from postergenre.training.fsdp import Sharded, ShardedClassifier
 from postergenre.training.insight import HeatMaps, Projector
 from postergenre.training.launch import together
 from postergenre.training.ranks import ALONE, Ranks, joined, launched, num_processes
+from postergenre.training.resuming import check_run
+from postergenre.web import command_line, without_secrets
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -138,14 +139,19 @@ def _train(
         _start_from(config.start, classifier)
     if config.resume:
         checkpoint, before = read_checkpoint(config.resume)
-        if "epoch" not in checkpoint:
-            raise CheckpointError(f"{config.resume} holds weights and no training run: begin with it, start=FILE")
         _check_resumable(config.resume, before, classifier.contract)
+        check_run(config.resume, checkpoint, classifier)
         data.first_batch = int(checkpoint.get("batches", 0))
         data.first_epoch = int(checkpoint["epoch"]) + (not data.first_batch)
         if data.first_batch:
             _check_order(config.resume, checkpoint["order"], data.order)
-        classifier.load_state_dict(checkpoint["state_dict"])  # Lightning does so too, but features come first
+        try:
+            # Lightning does so too, but features come first.
+            classifier.load_state_dict(named_tensors(checkpoint.get("state_dict")))
+        except (ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"cannot resume {config.resume}: {str(error).strip().splitlines()[-1].strip()}"
+            ) from None
     with ranks.one_goes_ahead():
         if not keep_features(classifier.network, data, hardware) and not data.streamed:
             data.images(write=True)
@@ -174,7 +180,14 @@ def _train(
         if ranks.num_ranks > 1:
             callbacks.append(CommonStatistics(save_steps=config.trainer.save_steps))
         trainer = build_trainer(config.trainer, hardware, output, callbacks, console, ranks)
-        trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
+        try:
+            trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if not config.resume or classifier.begun or isinstance(error, PosterGenreError):
+                raise
+            raise CheckpointError(
+                f"cannot resume {config.resume}: what it says about its run is broken ({error!r})"
+            ) from error
     if not best.best_model_path:
         raise CheckpointError(f"nothing was left to train after {config.resume}; raise trainer.max_epochs")
     provenance = ranks.agreed(read_checkpoint(best.best_model_path)[1].provenance if ranks.first else {})
@@ -291,7 +304,7 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks
         priors=data.priors,
         thresholds=[0.5] * len(data.genres),
         data=asdict(config.data)
-        | {"root": data.root, "fingerprint": data.fingerprint}
+        | {"root": without_secrets(data.root), "fingerprint": data.fingerprint}
         | {"genres": asdict(config.genres)}
         | ({"corrections": corrections.to_plain()} if (corrections := data.corrected) else {}),
         provenance={
@@ -303,7 +316,7 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks
             "hardware": str(hardware),
             "precision": hardware.precision,
             "processes": ranks.num_ranks,
-            "command": shlex.join(sys.argv),
+            "command": command_line(),
             "seed": config.seed,
         },
     )
@@ -417,6 +430,6 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             if isinstance(value, dict):
                 yield from walk(value, f"{path}{name}.")
             else:
-                yield f"{path}{name}", value
+                yield f"{path}{name}", without_secrets(value) if isinstance(value, str) else value
 
     return dict(walk(settings, prefix))
