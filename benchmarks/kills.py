@@ -297,7 +297,8 @@ def sweeping(scratch: Path, trials: int) -> Phase:
 
     return Phase(
         name="sweep", command=lambda folder: ["sweep", *settings], left=left, checked=checked,
-        begun=lambda folder: any(folder.glob("study/trials/*")), most=2,  # settings that kill three workers are given up
+        begun=lambda folder: any(folder.glob("study/trials/*")),
+        most=2,  # settings that kill three workers are given up
     )  # fmt: skip
 
 
@@ -372,11 +373,11 @@ def main() -> None:
         prepared = training(scratch, ["trainer.max_epochs=1"])
         undisturbed(prepared, scratch / "setup" / "run")
         checkpoint = scratch / "setup" / "run" / "run" / "checkpoints" / "best.ckpt"
-        pictures(scratch / "posters", scratch / "demo" / "60" / "Images", 60 if options.smoke else 4000)
+        pictures(scratch / "posters", scratch / "demo" / "60" / "Images", 60 if options.smoke else 3000)
         phases = [
             building(scratch),
             training(scratch, []),
-            sweeping(scratch, 2 if options.smoke else 5),
+            sweeping(scratch, trials=5),
             collecting(server),
         ]
         phases += [predicting(scratch, checkpoint, f"answers.{kind}") for kind in ("csv", "jsonl", "parquet")]
