@@ -15,6 +15,7 @@ from pytorch_lightning import Trainer
 from conftest import ROOT, small_config
 from postergenre.augment import Augment
 from postergenre.classifier.contract import read_checkpoint
+from postergenre.classifier.module import PosterClassifier
 from postergenre.errors import ConfigError
 from postergenre.training import TrainConfig, train
 from postergenre.training.callbacks import Last
@@ -174,13 +175,13 @@ def test_a_loss_that_is_no_number_names_its_step_and_leaves_the_checkpoint_befor
 ) -> None:
     config = colour_config()
     config.trainer.save_steps, config.trainer.precision = 2, precision
-    forward, calls = torch.nn.BCEWithLogitsLoss.forward, [0]
+    forward, calls = PosterClassifier.forward, [0]
 
-    def ruined(self: torch.nn.BCEWithLogitsLoss, *given: torch.Tensor) -> torch.Tensor:
+    def ruined(self: PosterClassifier, images: torch.Tensor) -> torch.Tensor:
         calls[0] += 1
-        return forward(self, *given) * (float("nan") if calls[0] == 6 else 1.0)
+        return forward(self, images) * (float("nan") if calls[0] == 6 else 1.0)
 
-    monkeypatch.setattr(torch.nn.BCEWithLogitsLoss, "forward", ruined)
+    monkeypatch.setattr(PosterClassifier, "forward", ruined)
     with pytest.raises(ConfigError, match=r"the loss became nan at step 5: lower optim\.lr"):
         train(config)
     assert read_checkpoint(Path(config.output_dir) / "checkpoints" / "last.ckpt")[0]["global_step"] == 4
@@ -194,7 +195,7 @@ def test_a_seed_gives_the_same_weights_in_another_process_and_another_seed_other
         command = [
             sys.executable, str(ROOT / "scripts" / "train.py"), f"data.root={colour_posters}", "model=tiny",
             f"data.cache={tmp_path / name}", "data.min_positives=5", "preprocess.height=32", "preprocess.width=24",
-            "trainer.gpus=0", "trainer.max_epochs=2", "model.dropout=0.5", "augment=light", "+augment.mixup=0.4",
+            "trainer.gpus=0", "trainer.max_epochs=2", "model.dropout=0.5", "augment=light", "augment.mixup=0.4",
             "trainer.deterministic=true", f"seed={seed}", f"hydra.run.dir={tmp_path / name}", "data.workers=0",
         ]  # fmt: skip
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
