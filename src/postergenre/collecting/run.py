@@ -44,8 +44,9 @@ def collect(config: CollectConfig) -> Path:
             return _unpacked(config, shelf, asker) if config.source == "archive" else _gathered(config, shelf, asker)
     except KeyboardInterrupt as stop:
         asker.pace.stop()
-        told = f"stopped; what came is kept in {folder}, and the same command goes on with it"
-        raise StoppedError(told, status=status(stop)) from None
+        raise StoppedError(
+            f"stopped; what came is kept in {folder}, and the same command goes on with it", status=status(stop)
+        ) from None
     except OSError as error:
         raise DataError(f"cannot write {error.filename or folder}: {error.strerror or error}") from None
 

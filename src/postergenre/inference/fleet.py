@@ -84,8 +84,10 @@ def _interruptible(where: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        told = f"stopped; the parts that were complete are in {where}, and the same command goes on with them"
-        raise StoppedError(told, status=status(stop)) from None
+        raise StoppedError(
+            f"stopped; the parts that were complete are in {where}, and the same command goes on with them",
+            status=status(stop),
+        ) from None
 
 
 def _parts(where: Path, units: Sequence[Unit], names: list[str]) -> dict[int, int]:

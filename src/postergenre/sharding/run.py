@@ -70,8 +70,10 @@ def shard(config: ShardConfig, *, console: Console | None = None) -> Sharded:
     except PosterGenreError:
         raise
     except KeyboardInterrupt as stop:
-        told = f"stopped; the shards that are whole stay in {config.output}, and the same command goes on with them"
-        raise StoppedError(told, status=status(stop)) from None
+        raise StoppedError(
+            f"stopped; the shards that are whole stay in {config.output}, and the same command goes on with them",
+            status=status(stop),
+        ) from None
     except OSError as error:
         raise DataError(f"cannot write shards to {config.output}: {error}") from None
     for note in data.notes:

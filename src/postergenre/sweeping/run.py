@@ -79,13 +79,13 @@ def sweep(config: SweepConfig, *, overrides: Sequence[str] = ()) -> "Best":
 @contextmanager
 def _interruptible(output: Path) -> Iterator[None]:
     """Tell a stop in a sentence, when the trial is given back."""
-    told = f"stopped; the trial is given back, and the same command goes on with the study in {output}"
     try:
         yield
-    except StoppedError as stop:
-        raise StoppedError(told, status=stop.status) from None
-    except KeyboardInterrupt as stop:
-        raise StoppedError(told, status=status(stop)) from None
+    except (StoppedError, KeyboardInterrupt) as stop:
+        raise StoppedError(
+            f"stopped; the trial is given back, and the same command goes on with the study in {output}",
+            status=stop.status if isinstance(stop, StoppedError) else status(stop),
+        ) from None
 
 
 def _common(base: TrainConfig, dimensions: list[Dimension]) -> dict[str, Any]:

@@ -74,8 +74,8 @@ def together(function: Callable[[C, Ranks], R], config: C, *, num_ranks: int) ->
                 process.terminate()
             try:
                 results = _watch(processes, reports, told)
-            except StoppedError as stopped:
-                raise StoppedError(str(stopped), status=status(stop)) from None
+            except StoppedError as error:
+                raise StoppedError(str(error), status=status(stop)) from None
     finally:
         _end(processes)
     result: R = results[0]

@@ -77,8 +77,9 @@ class Stops(Callback):
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self._heard:
-            told = "stopped at once; resume=…/last.ckpt goes on from the checkpoint before"
-            raise StoppedError(told, status=128 + number)
+            raise StoppedError(
+                "stopped at once; resume=…/last.ckpt goes on from the checkpoint before", status=128 + number
+            )
         self._heard = number
 
     def _agree(self) -> None:
