@@ -104,23 +104,26 @@ def undisturbed(phase: Phase, folder: Path) -> tuple[float, float]:
     return min(first or 0.7 * whole, 0.9 * whole), whole
 
 
-def disturbed(phase: Phase, folder: Path, kills: int, times: tuple[float, float], tally: Tally) -> None:
+def disturbed(phase: Phase, folder: Path, kills: int, times: tuple[float, float], tally: Tally) -> tuple[float, float]:
     """Kill the phase so often, then let it end; each kill at a moment drawn between first work and end.
 
-    A run that goes on where it was is done sooner: one that ends before its moment counts as no kill, and the next
-    moment is drawn from a shorter span.
+    Returns:
+        The two times, corrected: a run that ends before its moment, as the machine had more time for it or it had less
+        to do, is no kill, and shortens the span of the next.
     """
     folder.mkdir(parents=True)
     least, most = times
     for _ in range(kills):
         process = start(phase, folder)
         tally.starts += 1
-        until = time.monotonic() + random.uniform(least, most)
+        began = time.monotonic()
+        until = began + random.uniform(least, most)
         while process.poll() is None and time.monotonic() < until:
             time.sleep(0.005)
         if process.poll() is not None:
             assert process.returncode == phase.status, (folder / "said.log").read_text()[-3000:]
-            return  # all is done: a further start would have nothing to do
+            whole = time.monotonic() - began
+            return min(least, 0.8 * whole), max(0.9 * whole, min(least, 0.8 * whole))
         kill(process)
         tally.kills += 1
         try:
@@ -132,6 +135,7 @@ def disturbed(phase: Phase, folder: Path, kills: int, times: tuple[float, float]
     tally.starts += 1
     process.wait(PATIENCE)
     assert process.returncode == phase.status, (folder / "said.log").read_text()[-3000:]
+    return least, most
 
 
 def soak(phase: Phase, scratch: Path, kills: int) -> Tally:
@@ -144,7 +148,7 @@ def soak(phase: Phase, scratch: Path, kills: int) -> Tally:
     while tally.kills < kills:
         number += 1
         folder = scratch / f"{number}"
-        disturbed(phase, folder, min(phase.most, kills - tally.kills), times, tally)
+        times = disturbed(phase, folder, min(phase.most, kills - tally.kills), times, tally)
         try:
             found = phase.left(folder)
             if found != wanted:
