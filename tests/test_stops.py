@@ -30,7 +30,7 @@ from postergenre.training.stops import Stops
 MakeConfig = Callable[[], TrainConfig]
 SMALL = [
     "model=tiny", "data.workers=0", "data.min_positives=5", "data.batch_size=16", "preprocess.height=32",
-    "preprocess.width=24", "trainer.gpus=0", "trainer.precision=32",
+    "preprocess.width=24", "model.hidden=16", "trainer.gpus=0", "trainer.precision=32",
 ]  # fmt: skip
 AGAIN = "error: stopped before it was done; the same command begins again"
 
