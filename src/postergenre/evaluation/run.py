@@ -120,7 +120,7 @@ def _history(checkpoint: Path) -> list[dict[str, float]]:
     if not place.is_file():
         return []
     with suppress(csv.Error, ValueError, OverflowError, TypeError), place.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
+        for row in csv.DictReader(line for line in file if line.endswith("\n")):  # a killed run's last may be cut
             if row.get("epoch"):
                 values = {name: float(value) for name, value in row.items() if value and name}
                 epochs.setdefault(int(float(row["epoch"])), {}).update(values)
