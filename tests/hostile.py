@@ -205,7 +205,10 @@ def codes() -> Iterator[Hostile]:
     for name, text in opcodes("PLACE").items():
         for wrap in ("archive", "bare"):
             yield Hostile(
-                f"opcodes: {name}, {wrap}", "checkpoint", partial(_opcodes, name, wrap), "cannot use|be used|not made by"
+                f"opcodes: {name}, {wrap}",
+                "checkpoint",
+                partial(_opcodes, name, wrap),
+                "cannot use|be used|not made by",
             )
         assert text
 
