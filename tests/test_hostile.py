@@ -295,7 +295,7 @@ def test_a_checkpoint_decides_neither_where_is_written_nor_how_many_processes_st
 
 
 def test_an_address_in_a_checkpoint_is_not_asked(trained: Trained) -> None:
-    for address in ("s3://bucket/x", "http://127.0.0.1:9/x", "simplecache::http://127.0.0.1:9/x", "memory://x"):
+    for address in ("s3://bucket/x", "http://127.0.0.1:9/x", "simplecache::http://127.0.0.1:9/x", "ssh://x/y"):
         with pytest.raises(PosterGenreError, match=r"a checkpoint alone may not say what is asked: write data\.root="):
             settings_of_training(told(trained, source="shards", root=address), Place())
         assert settings_of_training(told(trained), Place(root=address))["root"] == address

@@ -14,6 +14,7 @@ from postergenre.data.scan import SCANS
 from postergenre.data.sharded import build_data
 from postergenre.errors import CheckpointError, ConfigError, DataError, PosterGenreError
 from postergenre.genres import GenreMapping
+from postergenre.web import scheme, without_secrets
 
 LARGEST_BATCH = 1024
 """Posters a step, where only a checkpoint says how many."""
@@ -55,10 +56,11 @@ def settings_of_training(contract: Contract, place: Place) -> dict[str, Any]:
         built(DataConfig, told, name="data")
     except ConfigError as error:
         raise CheckpointError(f"its contract is broken: {error}") from None
-    if place.root is None and "://" in told.get("root", ""):
+    root = told.get("root", "")
+    if place.root is None and "://" in root and scheme(root) not in ("file", "memory"):
         raise CheckpointError(
-            f"the posters of training lie at an address, {told['root']}, and a checkpoint alone may not say what is "
-            "asked: write data.root=ADDRESS"
+            f"the posters of training lie at an address, {without_secrets(root)}, and a checkpoint alone may not say "
+            "what is asked: write data.root=ADDRESS"
         )
     if not (Path(told.get("cache", "")).expanduser() / SCANS).is_dir():
         told.pop("cache", None)

@@ -16,7 +16,7 @@ from postergenre.classifier.contract import Contract, find_checkpoints, load_net
 from postergenre.classifier.posters import posters_of_training, settings_of_training
 from postergenre.data.datamodule import PosterData
 from postergenre.data.synthetic import GENRES, draw_poster
-from postergenre.errors import ConfigError, DataError, ExportError, PosterGenreError
+from postergenre.errors import CheckpointError, ConfigError, DataError, ExportError, PosterGenreError
 from postergenre.export.config import ExportConfig
 from postergenre.export.formats import FORMATS, Answer, Calibrated, Format
 from postergenre.export.int8 import NUM_SCORED, Quantized, compare, write_int8
@@ -97,7 +97,10 @@ def write_checked(kind: Format, calibrated: Calibrated, target: Path, *, images:
     with TemporaryDirectory(dir=target.parent, prefix=".export") as folder:
         draft = Path(folder) / target.name
         kind.write(calibrated, draft)
-        difference = largest_difference(kind.read(draft), images, expected)
+        try:
+            difference = largest_difference(kind.read(draft), images, expected)
+        except CheckpointError as error:
+            raise ExportError(f"{target.name} is not written, for nobody could read it: {error}") from None
         if not difference <= TOLERANCE:  # nor NaN
             raise ExportError(
                 f"{target.name} is not written: its probabilities differ from the checkpoint's by up to "
