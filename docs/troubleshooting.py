@@ -49,6 +49,12 @@ REMEDIES = {
         "(resume=outputs/train/a/checkpoints/last.ckpt)",
         """Look for the reason above the message (memory, mostly), then go on with `resume=…/last.ckpt`.""",
     ),
+    "StoppedError": (
+        "error: stopped in epoch 7, after step 1204; the same command with "
+        "resume=outputs/train/a/checkpoints/last.ckpt goes on from there",
+        """Nothing is lost: start the same command again, with what the message says to add. The exit status is 130
+        after Ctrl-C and 143 after SIGTERM. A second signal ends a training at once, without another checkpoint.""",
+    ),
     "CheckpointError": (
         "error: x.ckpt is not a checkpoint that can be used: it asks for os.system; nothing in it was run",
         """Take a checkpoint that `scripts/train.py` wrote (`outputs/train/<run>/checkpoints/best.ckpt`), or download it

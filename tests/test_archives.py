@@ -19,8 +19,7 @@ import pytest
 from conftest import read_csv
 from postergenre.collecting import CollectConfig, WebConfig, collect, extract
 from postergenre.collecting.extract import extract as unpack
-from postergenre.collecting.run import StoppedError
-from postergenre.errors import DataError
+from postergenre.errors import DataError, StoppedError
 
 GIGABYTE = 1_000_000_000
 

@@ -21,9 +21,8 @@ import tmdb_server
 from conftest import ROOT, read_csv, small_config
 from postergenre.collecting import CollectConfig, TmdbConfig, WebConfig, asking, collect, discover, pictures
 from postergenre.collecting.asking import Pace
-from postergenre.collecting.run import StoppedError
 from postergenre.config import parse, register
-from postergenre.errors import ConfigError, DataError, PartialError
+from postergenre.errors import ConfigError, DataError, PartialError, StoppedError
 from postergenre.training import train
 from tmdb_server import GENRES, TOKEN, Answer, TmdbServer, make_title, poster
 
@@ -472,13 +471,14 @@ def test_three_thousand_titles_survive_two_kills_at_the_allowed_rate(tmp_path: P
 
 
 @pytest.mark.slow
-def test_ctrl_c_says_so_and_exits_130(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_says_so_in_words_and_in_the_exit_status(number: signal.Signals, tmp_path: Path) -> None:
     with TmdbServer(movies=[make_title(n) for n in range(400)]) as running:
         process = start(running, tmp_path, "source=tmdb", "tmdb.kinds=[movie]", "web.rate=20")
         until(running, 10, process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         said, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    assert process.returncode == 128 + number, said
     assert "stopped; what came is kept in data/collected, and the same command goes on with it" in said
     assert "Traceback" not in said
 

@@ -460,8 +460,10 @@ def test_ctrl_c_ends_ray_too_and_the_run_goes_on_later(trained: Trained, posters
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does, to all processes
         printed, _ = run.communicate(timeout=240)
         server.held.pop(paths[20]).set()
-    assert run.returncode == 1
-    assert printed.splitlines()[-1] == f"error: interrupted; the parts that were complete are in {table}"
+    assert run.returncode == 130
+    assert printed.splitlines()[-1] == (
+        f"error: stopped; the parts that were complete are in {table}, and the same command goes on with them"
+    )
     assert not [path for path in Path("/proc").glob("[0-9]*") if in_session(path, run.pid)]
     assert [row["error"] is None for row in rows(table)] == [number not in BAD for number in range(18)]
 

@@ -329,8 +329,10 @@ def test_ctrl_c_gives_the_trial_back(colour_posters: Path, tmp_path: Path) -> No
     wait_for(tmp_path, [worker], ended=0)
     time.sleep(1)
     worker.send_signal(signal.SIGINT)
-    worker.communicate(timeout=120)
-    assert worker.returncode != 0
+    _, errors = worker.communicate(timeout=120)
+    assert worker.returncode == 130
+    assert errors.startswith("error: stopped; the trial is given back, and the same command goes on with the study in ")
+    assert errors.count("\n") == 1
     trials = study_of(tmp_path / "study", "colours").trials
     assert [trial.state.name for trial in trials] == ["FAIL", "WAITING"]
     assert trials[1].user_attrs == {"repeats": 0, "attempt": 1}

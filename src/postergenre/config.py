@@ -5,6 +5,7 @@ Only this room and ``scripts/`` know Hydra.
 
 import atexit
 import csv
+import errno
 import json
 import os
 import shlex
@@ -26,13 +27,19 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from postergenre.errors import ConfigError, PosterGenreError
+from postergenre.errors import ConfigError, PosterGenreError, StoppedError
+from postergenre.stopping import status, terminable
 
 T = TypeVar("T")
 SCORES = "scores.json"
 """What a training run leaves in its folder for the table of its sweep."""
 FAILURE = "failure.txt"
 """What a run of a sweep leaves there instead."""
+DISK = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE,
+    errno.ENOTDIR, errno.ENAMETOOLONG,
+}  # fmt: skip
+"""What a disk says that is full, read-only, somebody else's or broken: no bug of ours."""
 
 
 def register(name: str, schema: type) -> None:
@@ -90,26 +97,37 @@ def one_of_many() -> None:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn a user's mistake into one line and its exit status; in a sweep, whatever it was, others go on."""
+    """Turn a user's mistake, a full disk or a stop into one line and its exit status; in a sweep, others go on.
+
+    Only a stop ends a sweep, too: with 130 after Ctrl-C, 143 after SIGTERM.
+    """
     hydra = HydraConfig.get() if HydraConfig.initialized() else None  # ``one_of_many`` comes before it
     failure = Path(hydra.runtime.output_dir) / FAILURE if hydra and hydra.mode is RunMode.MULTIRUN else None
     if failure:
         failure.unlink(missing_ok=True)  # of an earlier sweep in the same folder
+    stops = False
     try:
-        yield
+        with terminable():
+            yield
+        return
+    except KeyboardInterrupt as stop:
+        told, code, stops = "stopped before it was done; the same command begins again", status(stop), True
     except PosterGenreError as error:
-        told, status = " ".join(str(error).split()), error.status
+        told, code, stops = " ".join(str(error).split()), error.status, isinstance(error, StoppedError)
+    except OSError as error:
+        if failure is None and error.errno not in DISK:
+            raise
+        told, code = f"cannot read or write {error.filename or 'a file'}: {error.strerror or error}", 1
     except Exception as error:
         if failure is None:
             raise
         traceback.print_exc()
-        told, status = " ".join(f"{type(error).__name__}: {error}".split()), 1
-    else:
-        return
+        told, code = " ".join(f"{type(error).__name__}: {error}".split()), 1
     Console(stderr=True).print(f"error: {told}", markup=False, highlight=False, soft_wrap=True)
-    if failure is None:
-        raise SystemExit(status)
-    failure.write_text(told + "\n", encoding="utf-8")
+    if failure:
+        failure.write_text(told + "\n", encoding="utf-8")
+    if stops or failure is None:
+        raise SystemExit(code)
 
 
 class SweepTable(Callback):

@@ -34,6 +34,15 @@ class ProcessError(PosterGenreError):
     """One of several processes died, and the others cannot go on without it."""
 
 
+class StoppedError(PosterGenreError):
+    """Somebody stopped the run, with Ctrl-C or SIGTERM; what it had finished is kept."""
+
+    def __init__(self, told: str, *, status: int = 130) -> None:
+        """Say what is kept; ``status`` is 128 and the number of the signal: see ``stopping``."""
+        super().__init__(told)
+        self.status = status
+
+
 class CheckpointError(PosterGenreError):
     """A checkpoint is missing, broken, foreign or unsafe."""
 

@@ -1,6 +1,7 @@
 """Which device computes, and how precisely: asked for in our words, answered by what this machine has."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,34 @@ def choose_hardware(gpus: str | int, precision: str, *, prefix: str = "", severa
         else:
             precision = "bf16" if has_native_bf16() else "32"
     return Hardware(device=device, precision=precision)
+
+
+@contextmanager
+def memory_for(setting: str, batch_size: int, *, otherwise: str = "") -> Iterator[None]:
+    """Tell in a sentence that a batch does not fit into the device's memory, with the size to try.
+
+    Args:
+        setting: What the user calls the size.
+        batch_size: Its value.
+        otherwise: What else would help.
+
+    Raises:
+        ConfigError: It does not fit.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        smaller = f"try {setting}={batch_size // 2}" if batch_size > 1 else "try smaller pictures or a smaller network"
+        raise ConfigError(
+            f"out of memory: {setting}={batch_size} is too much for this device; {smaller}{otherwise}"
+        ) from None
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that a GPU, or the main memory, is too small."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def has_native_bf16() -> bool:

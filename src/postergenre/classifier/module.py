@@ -63,6 +63,8 @@ class PosterClassifier(LightningModule):
         """``logits (N,G)`` and ``targets (N,G)`` of the last validation, of all processes, in the order of the rows."""
         self._rng: dict[str, Any] | None = None
         self._first_batch = 0
+        self._losses = torch.zeros(2, dtype=torch.float64)
+        """Sum over the posters that this process had in this epoch, and their number."""
 
     @classmethod
     def from_checkpoint(cls, path: str) -> "PosterClassifier":
@@ -89,8 +91,7 @@ class PosterClassifier(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images, targets = self._mixed(batch, batch_idx)
         loss: Tensor = self.loss(self(images).float(), targets)
-        self.log("train/loss", loss, on_step=True, on_epoch=False)
-        self.log("train/loss_epoch", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(targets))
+        self._log_loss(loss.detach(), len(targets), batch_idx)
         if self.optim.output_l2:
             loss = loss + self.optim.output_l2 * self.network.output.weight.square().sum()
         # Looking at the loss lets a GPU run dry, so there it is looked at now and then, and before anything is saved.
@@ -98,6 +99,31 @@ class PosterClassifier(LightningModule):
         if look and not torch.isfinite(loss):
             raise self._diverged(f"the loss became {loss.item()}")
         return loss
+
+    def _log_loss(self, loss: Tensor, count: int, batch_idx: int) -> None:
+        """Log what Lightning would too, but would log after a checkpoint that follows this batch, and so not in it."""
+        trainer = self.trainer
+        self._losses = self._losses.to(loss.device)
+        self._losses += torch.stack([loss.double() * count, torch.full_like(loss, count, dtype=torch.float64)])
+        ends = trainer.is_last_batch
+        steps = ends or (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        told = {}
+        if steps and (self.global_step + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            told["train/loss"] = loss.item()
+        if ends:
+            total, number = self._sum_of_losses().tolist()
+            told["train/loss_epoch"] = mean = total / number
+            self.log("train/loss_epoch", mean, on_step=False, on_epoch=True, logger=False, batch_size=1)
+            self._losses.zero_()
+        if told:
+            for logger in self.loggers:
+                logger.log_metrics({"epoch": self.current_epoch, **told}, self.global_step)
+
+    def _sum_of_losses(self) -> Tensor:
+        """Return the sum of the losses and the number of posters in all processes."""
+        summed = self.trainer.strategy.reduce(self._losses.clone(), reduce_op="sum")
+        assert isinstance(summed, Tensor)
+        return summed
 
     def _mixed(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Return inputs and soft targets of a batch after MixUp or CutMix, where they are asked for.
@@ -193,11 +219,17 @@ class PosterClassifier(LightningModule):
             checkpoint["batches"] = done if done < self.trainer.num_training_batches else 0
         checkpoint["order"] = self.order
         if checkpoint["batches"]:
+            checkpoint["losses"] = self._sum_of_losses().cpu()
             self._seed_others(checkpoint["batches"])
+        for name, value in checkpoint["state_dict"].items():  # of a step whose loss was still a number
+            if value.is_floating_point() and not bool(value.isfinite().all()):
+                raise self._diverged(f"{name} became a number that is none")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._rng = checkpoint.get("rng")
         self._first_batch = checkpoint.get("batches", 0)
+        if "losses" in checkpoint and not self.global_rank:
+            self._losses = checkpoint["losses"]
 
     def on_train_start(self) -> None:
         if self._rng is not None:  # as late as can be: building loaders draws numbers too

@@ -16,16 +16,11 @@ from postergenre.collecting.records import asked_for, poster_csv, table_csv, wri
 from postergenre.collecting.shelf import IMAGES, TABLE, Shelf, claimed
 from postergenre.collecting.titles import Listing, Skip
 from postergenre.collecting.tmdb import ATTRIBUTION, JUSTWATCH, Tmdb
-from postergenre.errors import DataError, PartialError, PosterGenreError
+from postergenre.errors import DataError, PartialError, StoppedError
+from postergenre.stopping import status
 
 SHOWN = 5
 SPLITS = ("train", "val", "test")
-
-
-class StoppedError(PosterGenreError):
-    """The user stopped the run with Ctrl-C."""
-
-    status = 130
 
 
 def collect(config: CollectConfig) -> Path:
@@ -38,7 +33,7 @@ def collect(config: CollectConfig) -> Path:
         ConfigError: A setting cannot work, or TMDB has no key or refuses it.
         DataError: The source does not answer or cannot be used, or nothing of it can.
         PartialError: The set is written, but lacks pictures that the same command may get later.
-        StoppedError: Ctrl-C; what came is kept.
+        StoppedError: Ctrl-C or SIGTERM; what came is kept.
     """
     folder = Path(config.output).expanduser()
     asker = Asker(config.web)
@@ -47,9 +42,11 @@ def collect(config: CollectConfig) -> Path:
             if config.retry_skipped:
                 shelf.refused.clear()
             return _unpacked(config, shelf, asker) if config.source == "archive" else _gathered(config, shelf, asker)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         asker.pace.stop()
-        raise StoppedError(f"stopped; what came is kept in {folder}, and the same command goes on with it") from None
+        raise StoppedError(
+            f"stopped; what came is kept in {folder}, and the same command goes on with it", status=status(stop)
+        ) from None
     except OSError as error:
         raise DataError(f"cannot write {error.filename or folder}: {error.strerror or error}") from None
 

@@ -15,7 +15,7 @@ from postergenre.crossvalidation.comparison import FoldComparison, check_compara
 from postergenre.crossvalidation.config import CrossvalidateConfig
 from postergenre.data.datamodule import PosterData
 from postergenre.data.posters import Posters
-from postergenre.errors import ConfigError
+from postergenre.errors import ConfigError, StoppedError
 from postergenre.evaluation import EvaluateConfig, Scored, scored
 from postergenre.evaluation.terminal import narrow_table
 from postergenre.metrics import genre_table, loss_interval, probability_scores
@@ -137,7 +137,14 @@ def _fold(config: CrossvalidateConfig, fold: int, console: Console, posters: Pos
         console.print(f"fold {fold}: trained before", highlight=False)
     else:
         console.print(f"fold {fold}", style="bold", highlight=False)
-        train(_training(config, fold, folder), posters=posters, pictures=False)
+        try:
+            train(_training(config, fold, folder), posters=posters, pictures=False)
+        except StoppedError as stop:
+            raise StoppedError(
+                f"stopped in fold {fold}; those before it are kept, and the same command with "
+                f"hydra.run.dir={config.output_dir} does not train them again",
+                status=stop.status,
+            ) from None
         memory.write_text(told, encoding="utf-8")  # last: an interrupted fold is trained again
     return scored(
         EvaluateConfig(

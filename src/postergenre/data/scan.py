@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -146,12 +147,13 @@ def _unreadable(path: str, error: str, *, size: int, mtime_ns: int) -> Look:
 
 
 def _write(store: Path, looks: Iterable[Look]) -> None:
-    draft = store.with_name(f"{store.name}.{os.getpid()}")
+    draft = store.with_suffix(".draft")
     with suppress(OSError):  # a full or read-only disk: what was learnt can be learnt again
         store.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("w") as file:
+        with FileLock(store.with_suffix(".lock")), draft.open("w") as file:
             file.writelines(json.dumps(asdict(look)) + "\n" for look in looks)
-        draft.replace(store)  # a reader sees the old file or the new one, never a part
+            file.flush()
+            draft.replace(store)  # a reader sees the old file or the new one, never a part
 
 
 def _read(store: Path) -> dict[str, Look]:

@@ -18,7 +18,7 @@ from postergenre.errors import CheckpointError, ConfigError
 from postergenre.evaluation.config import EvaluateConfig
 from postergenre.evaluation.elsewhere import Elsewhere, meet, posters_elsewhere, seen_before, told
 from postergenre.features import keep_features
-from postergenre.hardware import Hardware, choose_hardware
+from postergenre.hardware import Hardware, choose_hardware, memory_for
 from postergenre.views import averaged
 
 
@@ -150,7 +150,8 @@ def _run(
     device = hardware.device
     data.pin_memory = device.type == "cuda"
     network = classifier.network.to(device).eval()
-    with torch.inference_mode(), hardware.autocast():
+    memory = memory_for("data.batch_size", data.config.batch_size)
+    with memory, torch.inference_mode(), hardware.autocast():
         answers = [
             (averaged(network, images.to(device, non_blocking=True), tta).float(), targets)
             for images, targets, _ in data.loader(split)

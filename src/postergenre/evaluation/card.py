@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from postergenre.evaluation.report.pages import fill
-from postergenre.evaluation.report.tables import by_frequency, cell, facts, score_groups
+from postergenre.evaluation.report.tables import REPEATABLE, by_frequency, cell, facts, score_groups
 from postergenre.evaluation.scored import Scored
 
 FEW = 50
@@ -29,6 +29,7 @@ def write_card(scored: Scored, folder: Path) -> Path:
         genres=scored.contract.genres,
         provenance=facts(scored).get("Training", []),
         trained_by=scored.contract.provenance.get("command"),
+        repeatable=REPEATABLE,
         groups=score_groups(scored),
         rows=rows,
         columns=COLUMNS,

@@ -119,7 +119,7 @@ def _history(checkpoint: Path) -> list[dict[str, float]]:
     epochs: dict[int, dict[str, float]] = {}
     if place.is_file():
         with place.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
+            for row in csv.DictReader(line for line in file if line.endswith("\n")):  # a killed run's last may be cut
                 if row.get("epoch"):
                     values = {name: float(value) for name, value in row.items() if value and name}
                     epochs.setdefault(int(float(row["epoch"])), {}).update(values)

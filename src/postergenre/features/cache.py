@@ -17,7 +17,7 @@ from postergenre.data.dataset import Batch, Draw, PosterDataset, as_it_is
 from postergenre.data.pixels import pixel_store
 from postergenre.data.store import RowStore
 from postergenre.errors import CacheError
-from postergenre.hardware import Hardware
+from postergenre.hardware import Hardware, out_of_memory
 from postergenre.networks import PosterNetwork
 
 FORMAT = 1
@@ -120,5 +120,9 @@ def _computed(network: PosterNetwork, data: PosterData, hardware: Hardware, *, v
             if not bool(torch.isfinite(half).all()):
                 raise CacheError("they are too large for 16 bits")
             yield half
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        raise CacheError(f"the device has not enough memory for {BATCH} posters at once") from None
     finally:
         network.cpu()

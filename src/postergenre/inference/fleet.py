@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from postergenre.errors import DataError, PartialError, ProcessError
+from postergenre.errors import DataError, PartialError, ProcessError, StoppedError
 from postergenre.hardware import choose_hardware
 from postergenre.inference.cluster import find_fleet, find_ray, joined, spread
 from postergenre.inference.config import PredictConfig
@@ -17,6 +17,7 @@ from postergenre.inference.tables import columns
 from postergenre.inference.telling import Teller
 from postergenre.inference.units import Unit, list_posters
 from postergenre.inference.worker import Outcome, Work, Worker
+from postergenre.stopping import status, terminable
 
 
 def prepare(config: PredictConfig, checkpoints: Sequence[Path]) -> Callable[[Path], tuple[int, int]]:
@@ -47,7 +48,7 @@ def _fill(
         if there:
             teller.say(f"{teller.done:,} of {total:,} posters are in {where} already")
         if rest:
-            with _interruptible(where), joined(address):
+            with _interruptible(where), joined(address), terminable():  # Ray has its own way with SIGTERM
                 fleet = find_fleet(config.gpus)
                 teller.say(f"Ray: {fleet}")
                 work = Work(
@@ -79,11 +80,14 @@ def _fill(
 
 @contextmanager
 def _interruptible(where: Path) -> Iterator[None]:
-    """Tell Ctrl-C in a sentence, when everything is ended."""
+    """Tell a stop in a sentence, when everything is ended."""
     try:
         yield
-    except KeyboardInterrupt:
-        raise ProcessError(f"interrupted; the parts that were complete are in {where}") from None
+    except KeyboardInterrupt as stop:
+        raise StoppedError(
+            f"stopped; the parts that were complete are in {where}, and the same command goes on with them",
+            status=status(stop),
+        ) from None
 
 
 def _parts(where: Path, units: Sequence[Unit], names: list[str]) -> dict[int, int]:

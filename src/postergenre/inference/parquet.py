@@ -24,6 +24,8 @@ class ParquetTable:
         self.schema = table_schema(columns)
         self._waiting: list[Row] = []
         path.mkdir(parents=True, exist_ok=True)
+        for draft in path.glob(".part-*.draft"):  # of a run that was killed
+            draft.unlink()
 
     def rows(self) -> Iterator[tuple[str, str | None]]:
         """Yield ``poster`` and ``error`` of each row; see ``Table``."""

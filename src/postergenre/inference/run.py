@@ -7,8 +7,8 @@ from itertools import islice, repeat
 from pathlib import Path
 
 from postergenre.classifier.contract import find_checkpoints
-from postergenre.errors import DataError, PartialError
-from postergenre.hardware import choose_hardware
+from postergenre.errors import DataError, PartialError, StoppedError
+from postergenre.hardware import choose_hardware, memory_for
 from postergenre.inference.config import PredictConfig
 from postergenre.inference.gallery import Pictures, picture_names
 from postergenre.inference.predictor import Predictor
@@ -16,6 +16,7 @@ from postergenre.inference.resume import claimed, count_done, made_with
 from postergenre.inference.sources import find_posters
 from postergenre.inference.tables import columns, open_table, row
 from postergenre.inference.telling import Teller
+from postergenre.stopping import status
 
 
 def predict(config: PredictConfig) -> Path:
@@ -29,6 +30,8 @@ def predict(config: PredictConfig) -> Path:
         DataError: No such posters, the table cannot be written or continued, or not one poster could be read.
         PartialError: Some posters could not be read; all others are answered and written before it is raised.
         ProcessError: ``engine=ray``, and Ray cannot go on.
+        ConfigError: The device has not enough memory for a batch.
+        StoppedError: Ctrl-C or SIGTERM; the rows that are written stay.
     """
     checkpoints = find_checkpoints(config.checkpoint)
     if config.engine == "ray":
@@ -66,9 +69,10 @@ def _fill(where: Path, posters: Sequence[str], predictor: Predictor, config: Pre
     """Write the rows that are not there yet, and return how many of all have an error."""
     contract = predictor.contract
     pictures = Pictures(Path(config.output_dir), contract, annotate=config.annotate, sheet=config.sheet, top=config.top)
-    with ExitStack() as stack:
+    with _interruptible(where, goes_on=config.output is not None), ExitStack() as stack:
         table = open_table(where, columns(contract.genres))
         stack.callback(table.close)
+        stack.enter_context(memory_for("batch_size", config.batch_size))
         done, failed = count_done(table, posters, where=where)
         _catch_up(pictures, posters[:done], predictor)
         teller = stack.enter_context(Teller(len(posters), done=done, top=config.top))
@@ -85,6 +89,16 @@ def _fill(where: Path, posters: Sequence[str], predictor: Predictor, config: Pre
     pictures.close(len(posters))
     teller.end(where, pictures)
     return failed
+
+
+@contextmanager
+def _interruptible(where: Path, *, goes_on: bool) -> Iterator[None]:
+    """Tell a stop in a sentence, when what is answered is written."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        then = "the same command goes on with it" if goes_on else "with output=FILE it could have gone on"
+        raise StoppedError(f"stopped; what was answered is in {where}, {then}", status=status(stop)) from None
 
 
 def _catch_up(pictures: Pictures, posters: Sequence[str], predictor: Predictor) -> None:

@@ -16,11 +16,12 @@ from rich.progress import track
 from postergenre.data.datamodule import PosterData
 from postergenre.data.manifest import SPLITS
 from postergenre.data.shards import BROKEN, INDEX, KEY, SCHEMA, Index, Shard, located
-from postergenre.errors import DataError, PosterGenreError
+from postergenre.errors import DataError, PosterGenreError, StoppedError
 from postergenre.preprocess import Preprocess
 from postergenre.sharding.config import ShardConfig
 from postergenre.sharding.pictures import stored
 from postergenre.sharding.plan import GROUP_ROWS, MEGABYTE, Plan, Planned, planned
+from postergenre.stopping import status
 
 DRAFT = ".draft"
 """Ends the name of a shard that is not whole yet."""
@@ -48,6 +49,7 @@ def shard(config: ShardConfig, *, console: Console | None = None) -> Sharded:
     Raises:
         DataError: The posters cannot be used as they are, or the place holds other shards or cannot be written.
         ConfigError: Nothing is known of such a place here.
+        StoppedError: Ctrl-C or SIGTERM; whole shards stay.
     """
     console = console or Console()
     filesystem, place = located(config.output)
@@ -67,6 +69,11 @@ def shard(config: ShardConfig, *, console: Console | None = None) -> Sharded:
         _whole(filesystem, f"{place}/{INDEX}", index.to_json().encode())
     except PosterGenreError:
         raise
+    except KeyboardInterrupt as stop:
+        raise StoppedError(
+            f"stopped; the shards that are whole stay in {config.output}, and the same command goes on with them",
+            status=status(stop),
+        ) from None
     except OSError as error:
         raise DataError(f"cannot write shards to {config.output}: {error}") from None
     for note in data.notes:

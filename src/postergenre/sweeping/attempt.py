@@ -7,7 +7,7 @@ from contextlib import suppress
 from optuna.trial import Trial, TrialState
 from rich.console import Console
 
-from postergenre.errors import PosterGenreError
+from postergenre.errors import PosterGenreError, StoppedError
 from postergenre.sweeping.space import Value, with_settings
 from postergenre.sweeping.study import StorageError, Study
 from postergenre.training import TrainConfig, train
@@ -41,7 +41,11 @@ def attempt(trial: Trial, settings: Mapping[str, Value], *, base: TrainConfig, s
             trained = train(config, console=Console(file=log, width=160), on_epoch=on_epoch, pictures=False)
         except StorageError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if isinstance(error, StoppedError) or not isinstance(error, Exception):  # no fault of these settings
+                with study.answering():
+                    study.give_back(trial.number, blame=False)
+                raise
             traceback.print_exc(file=log)
             told = " ".join(str(error).split())
             problem = told if isinstance(error, PosterGenreError) else f"{type(error).__name__}: {told}"
@@ -49,10 +53,6 @@ def attempt(trial: Trial, settings: Mapping[str, Value], *, base: TrainConfig, s
                 trial.set_user_attr("error", problem)
                 study.optuna.tell(trial, state=TrialState.FAIL)
             return False
-        except BaseException:  # Ctrl-C, or the machine goes down: no fault of these settings
-            with study.answering():
-                study.give_back(trial.number, blame=False)
-            raise
     with study.answering(), suppress(RuntimeError):  # of a trial that others ended, for they believed this worker dead
         trial.set_user_attr("scores", trained.scores)
         if study.all()[trial.number].user_attrs.get("pruned"):
@@ -67,5 +67,5 @@ def tidy(study: Study, *, keep: int) -> None:
     kept = {trial.number for trial in study.ranked()[:keep]}
     for trial in study.all():
         if trial.state.is_finished() and trial.number not in kept:
-            for checkpoint in study.trial_folder(trial.number).glob("**/*.ckpt"):
+            for checkpoint in study.trial_folder(trial.number).glob("**/*.ckpt*"):  # and drafts of the killed
                 checkpoint.unlink(missing_ok=True)

@@ -51,7 +51,9 @@ class Worker:
         return [name for name in sorted(path.stem for path in self.folder.glob("*.lock")) if self.lives(name) is False]
 
     def bury(self, name: str) -> None:
-        """Forget a dead worker."""
+        """Forget a dead worker, and what it had only begun to write beside the folder of workers."""
+        for draft in self.folder.parent.glob(f"*.{name}"):
+            draft.unlink(missing_ok=True)
         self._path(name).unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:

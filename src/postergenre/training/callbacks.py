@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from torch import distributed
@@ -22,6 +22,7 @@ from postergenre.classifier.module import PosterClassifier
 from postergenre.data.datamodule import PosterData
 from postergenre.pictures import Answer, contact_sheet
 from postergenre.preprocess import open_picture
+from postergenre.training.stops import Stops
 
 PACE = 20.0
 """Seconds between two last checkpoints, and between two sets of pictures, where epochs are shorter than that."""
@@ -84,19 +85,24 @@ class Pace:
 
     def due(self, trainer: Trainer) -> bool:
         """Return whether it is time again; epochs of a second need not all be written down."""
-        ending = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        if not ending and time.monotonic() - self.last_yes < self.seconds:
+        if not self.ending(trainer) and time.monotonic() - self.last_yes < self.seconds:
             return False
         self.last_yes = time.monotonic()
         return True
 
+    @staticmethod
+    def ending(trainer: Trainer) -> bool:
+        """Return whether this epoch is the last one."""
+        return trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+
 
 class Last(ModelCheckpoint):
-    """Keeps ``last.ckpt``, where ``save_last=True`` would only write when the best one changes."""
+    """Keeps ``last.ckpt``, where ``save_last=True`` would only write when the best one changes; then ends who must."""
 
-    def __init__(self, folder: Path, *, save_steps: int = 0) -> None:
+    def __init__(self, folder: Path, stops: Stops, *, save_steps: int = 0) -> None:
         super().__init__(dirpath=folder, filename="last", enable_version_counter=False)
         self.pace = Pace()
+        self.stops = stops
         self.save_steps = save_steps
         """Steps between two within an epoch; 0 for none."""
 
@@ -104,26 +110,38 @@ class Last(ModelCheckpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if saves_within_epoch(trainer, batch_idx, self.save_steps):
-            self._save_none_monitor_checkpoint(trainer, self._monitor_candidates(trainer))
+        if saves_within_epoch(trainer, batch_idx, self.save_steps, self.stops):
+            self._keep(trainer)
+            self.stops.leave(trainer, self.best_model_path)
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.strategy.broadcast(self.pace.due(trainer)):  # one clock for all
-            super().on_train_epoch_end(trainer, pl_module)
+        if trainer.strategy.broadcast(self.pace.due(trainer)) or self.stops.asked:  # one clock for all
+            self._keep(trainer)
+            if not Pace.ending(trainer):
+                self.stops.leave(trainer, self.best_model_path)
+
+    def _keep(self, trainer: Trainer) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger):
+                logger.save()  # first: who goes on from the checkpoint goes on with this table
+        self._save_none_monitor_checkpoint(trainer, self._monitor_candidates(trainer))
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The last checkpoint of the run that goes on here stays where it is."""
 
 
-def saves_within_epoch(trainer: Trainer, batch_idx: int, save_steps: int) -> bool:
-    """Return whether a checkpoint follows a batch: every so many steps, if at all, but for the last of an epoch.
+def saves_within_epoch(trainer: Trainer, batch_idx: int, save_steps: int, stops: Stops) -> bool:
+    """Return whether a checkpoint follows a batch that is not the last of an epoch: every so many steps, if at all.
+
+    And where somebody asks the run to stop.
 
     Only between two steps: gradients that were added up for the next one are in no checkpoint.
     """
     stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-    return bool(save_steps and stepped and not trainer.is_last_batch and trainer.global_step % save_steps == 0)
+    due = stops.asked or (save_steps and trainer.global_step % save_steps == 0)
+    return bool(due and stepped and not trainer.is_last_batch)
 
 
 class EachEpoch(Callback):
@@ -144,8 +162,9 @@ class CommonStatistics(Callback):
     DistributedDataParallel would keep those of the first process and forget what the others saw.
     """
 
-    def __init__(self, *, save_steps: int = 0) -> None:
+    def __init__(self, stops: Stops, *, save_steps: int = 0) -> None:
         self.norms: dict[str, _BatchNorm] = {}
+        self.stops = stops
         self.save_steps = save_steps
         """Steps between two checkpoints within an epoch, which hold the statistics of one process for all."""
 
@@ -161,7 +180,7 @@ class CommonStatistics(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if not saves_within_epoch(trainer, batch_idx, self.save_steps):
+        if not saves_within_epoch(trainer, batch_idx, self.save_steps, self.stops):
             return
         self._share()
         for callback in trainer.callbacks:  # type: ignore[attr-defined]

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import torch
 from torch import distributed
 
-from postergenre.errors import PosterGenreError, ProcessError
+from postergenre.errors import PosterGenreError, ProcessError, StoppedError
+from postergenre.stopping import status, terminable
 from postergenre.training.ranks import HOST, Ranks, spawned
 
 C = TypeVar("C")
@@ -51,6 +52,7 @@ def together(function: Callable[[C, Ranks], R], config: C, *, num_ranks: int) ->
     Raises:
         ProcessError: A process died.
         PosterGenreError: A process found a user's mistake.
+        StoppedError: Ctrl-C or SIGTERM.
     """
     store = distributed.TCPStore(HOST, 0, wait_for_workers=False, is_master=True)  # type: ignore[attr-defined]
     context = multiprocessing.get_context("spawn")
@@ -63,8 +65,17 @@ def together(function: Callable[[C, Ranks], R], config: C, *, num_ranks: int) ->
         theirs.close()
         processes.append(process)
         reports.append(ours)
+    told: dict[int, Any] = {}
     try:
-        results = _watch(processes, reports)
+        try:
+            results = _watch(processes, reports, told)
+        except KeyboardInterrupt as stop:
+            for process in processes:  # which together keep a checkpoint, and say so
+                process.terminate()
+            try:
+                results = _watch(processes, reports, told)
+            except StoppedError as error:
+                raise StoppedError(str(error), status=status(stop)) from None
     finally:
         _end(processes)
     result: R = results[0]
@@ -78,8 +89,14 @@ def _run(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // num_ranks))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the first process says when to stop
     try:
-        result = function(config, spawned(rank, num_ranks, port=port))
+        with terminable():
+            result = function(config, spawned(rank, num_ranks, port=port))
+    except KeyboardInterrupt:
+        mistake = StoppedError("stopped before it was done; the same command begins again")
+        report.send(_Failure(moment=time.time(), told="", mistake=mistake))
+        sys.exit(1)
     except PosterGenreError as error:
         report.send(_Failure(moment=time.time(), told="", mistake=error))
         sys.exit(1)
@@ -97,9 +114,8 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _watch(processes: Sequence[SpawnProcess], reports: Sequence[Connection]) -> list[Any]:
-    """Return what each process reports, or raise what the first to fail says."""
-    told: dict[int, Any] = {}
+def _watch(processes: Sequence[SpawnProcess], reports: Sequence[Connection], told: dict[int, Any]) -> list[Any]:
+    """Return what each process reports, or raise what the first to fail says; ``told`` is what was reported before."""
     failed: set[int] = set()
     running = set(range(len(processes)))
     until = None

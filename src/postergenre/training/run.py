@@ -6,7 +6,7 @@ import platform
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -14,9 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, RichProgressBar
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 from rich.console import Console
 
@@ -26,9 +27,9 @@ from postergenre.classifier.module import PosterClassifier
 from postergenre.data.datamodule import PosterData
 from postergenre.data.posters import Posters
 from postergenre.data.sharded import build_data
-from postergenre.errors import CheckpointError, ConfigError
+from postergenre.errors import CheckpointError, ConfigError, StoppedError
 from postergenre.features import keep_features
-from postergenre.hardware import Hardware, choose_hardware
+from postergenre.hardware import Hardware, choose_hardware, memory_for
 from postergenre.losses import build_loss
 from postergenre.networks import build_network
 from postergenre.training.callbacks import Best, CommonStatistics, EachEpoch, EpochLine, Last, Patience, Pictures
@@ -37,7 +38,9 @@ from postergenre.training.config import TrainConfig, TrainerConfig
 from postergenre.training.fsdp import Sharded, ShardedClassifier
 from postergenre.training.insight import HeatMaps, Projector
 from postergenre.training.launch import together
+from postergenre.training.logs import Metrics, rows_before
 from postergenre.training.ranks import ALONE, Ranks, joined, launched, num_processes
+from postergenre.training.stops import Stops
 
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -76,6 +79,7 @@ def train(
 
     Raises:
         PosterGenreError: A setting, the posters or the checkpoint to resume cannot be used.
+        StoppedError: Ctrl-C or SIGTERM while the network trains; ``last.ckpt`` goes on after the step before.
     """
     hardware, ranks = _hardware(config), launched()
     number = num_processes(config.trainer, hardware, ranks)
@@ -136,6 +140,7 @@ def _train(
         _start_from(_head_first(config, hardware, ranks, data.posters, console), classifier)
     elif config.start:
         _start_from(config.start, classifier)
+    kept: list[dict[str, str]] = []
     if config.resume:
         checkpoint, before = read_checkpoint(config.resume)
         if "epoch" not in checkpoint:
@@ -146,6 +151,7 @@ def _train(
         if data.first_batch:
             _check_order(config.resume, checkpoint["order"], data.order)
         classifier.load_state_dict(checkpoint["state_dict"])  # Lightning does so too, but features come first
+        kept = rows_before(Path(config.resume).absolute().parents[1] / "metrics.csv", checkpoint["global_step"])
     with ranks.one_goes_ahead():
         if not keep_features(classifier.network, data, hardware) and not data.streamed:
             data.images(write=True)
@@ -155,14 +161,16 @@ def _train(
     for note in data.notes:
         console.print(f"note: {note}", highlight=False)
     console.print(_summary(config, data, classifier, hardware, ranks), highlight=False, soft_wrap=True)
+    stops = Stops(ranks)
     best, last = (
         Best(output / "checkpoints", resume=config.resume),
-        Last(output / "checkpoints", save_steps=config.trainer.save_steps),
+        Last(output / "checkpoints", stops, save_steps=config.trainer.save_steps),
     )
-    if ranks.first and (metrics := output / "metrics.csv").exists():  # a run that goes on in its own folder
-        metrics.rename(output / f"metrics_until_epoch_{data.first_epoch}.csv")
+    if ranks.first:
+        for draft in (output / "checkpoints").glob("*.draft"):  # of a run that was killed here
+            draft.unlink()
     with quiet_lightning():
-        callbacks: list[Callback] = [best, last]
+        callbacks: list[Callback] = [stops, best, last]
         if pictures:
             callbacks.append(Pictures(data))
             if ranks.num_ranks == 1:  # they run posters through the network, which here is shared
@@ -172,15 +180,20 @@ def _train(
         if on_epoch:
             callbacks.append(EachEpoch(on_epoch))
         if ranks.num_ranks > 1:
-            callbacks.append(CommonStatistics(save_steps=config.trainer.save_steps))
-        trainer = build_trainer(config.trainer, hardware, output, callbacks, console, ranks)
-        trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
+            callbacks.append(CommonStatistics(stops, save_steps=config.trainer.save_steps))
+        trainer = build_trainer(config.trainer, hardware, output, callbacks, console, ranks, rows=kept)
+        accumulated = f"trainer.accumulate_grad_batches={2 * config.trainer.accumulate_grad_batches}"
+        otherwise = f", with {accumulated} for the same steps, or smaller pictures"
+        with stops.listening(), memory_for("data.batch_size", config.data.batch_size, otherwise=otherwise):
+            trainer.fit(classifier, data, ckpt_path=config.resume, weights_only=True)
     if not best.best_model_path:
         raise CheckpointError(f"nothing was left to train after {config.resume}; raise trainer.max_epochs")
     provenance = ranks.agreed(read_checkpoint(best.best_model_path)[1].provenance if ranks.first else {})
     scores: dict[str, float] = provenance["val"]
     if ranks.first:
-        (output / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+        draft = output / "scores.json.draft"
+        draft.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+        draft.replace(output / "scores.json")  # a sweep takes it for the sign that all is done
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(_flat(asdict(config)), {f"best/{name}": value for name, value in scores.items()})
@@ -206,6 +219,8 @@ def build_trainer(
     callbacks: list[Callback],
     console: Console,
     ranks: Ranks = ALONE,
+    *,
+    rows: Sequence[dict[str, str]] = (),
 ) -> Trainer:
     """Return Lightning's Trainer: ``gpus`` becomes its accelerator and devices, ``precision`` its mixed precision."""
     callbacks = [*callbacks, LearningRateMonitor(logging_interval="step")]
@@ -230,7 +245,7 @@ def build_trainer(
         callbacks=callbacks,
         logger=[
             TensorBoardLogger(output, name="", version="tensorboard", default_hp_metric=False),
-            CSVLogger(output, name="", version=""),
+            Metrics(output, rows=rows),
         ],
         num_sanity_val_steps=0,  # two batches would log scores of next to nothing
         log_every_n_steps=10,
@@ -305,6 +320,8 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks
             "processes": ranks.num_ranks,
             "command": shlex.join(sys.argv),
             "seed": config.seed,
+            "deterministic": config.trainer.deterministic,
+            "threads": torch.get_num_threads(),
         },
     )
     kind = ShardedClassifier if config.trainer.strategy == "fsdp" else PosterClassifier
@@ -327,22 +344,19 @@ def _head_first(
 ) -> Path:
     """Train the head alone and return its best checkpoint."""
     console.print(f"the head first, {config.head_epochs} epochs", highlight=False)
-    trained = _train(
-        replace(
-            config,
-            head_epochs=0,
-            model=replace(config.model, freeze="backbone"),
-            augment=Augment(),  # so that the backbone runs once a poster
-            optim=replace(config.optim, schedule="cosine", warmup=0.0, ema=0.0),
-            trainer=replace(config.trainer, max_epochs=config.head_epochs, patience=0, compile=False),
-            output_dir=str(Path(config.output_dir) / "head"),
-        ),
-        hardware,
-        ranks,
-        posters=posters,
-        console=console,
-        pictures=False,
+    alone = replace(
+        config,
+        head_epochs=0,
+        model=replace(config.model, freeze="backbone"),
+        augment=Augment(),  # so that the backbone runs once a poster
+        optim=replace(config.optim, schedule="cosine", warmup=0.0, ema=0.0),
+        trainer=replace(config.trainer, max_epochs=config.head_epochs, patience=0, compile=False),
+        output_dir=str(Path(config.output_dir) / "head"),
     )
+    try:
+        trained = _train(alone, hardware, ranks, posters=posters, console=console, pictures=False)
+    except StoppedError as stop:
+        raise StoppedError("stopped while the head learnt; the same command begins again", status=stop.status) from None
     console.print("now the rest", highlight=False)
     return trained.best
 

@@ -3,9 +3,10 @@
 import csv
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from random import Random
+
+from filelock import FileLock
 
 from postergenre.data.synthetic.mixture import GENRES, mix_genres
 from postergenre.data.synthetic.poster import draw_poster
@@ -18,7 +19,7 @@ def write_demo_set(root: Path, *, num_posters: int, seed: int = 0) -> Path:
     """Return the folder of a drawn poster set; a folder that exists is left as it is.
 
     The set is drawn into a folder beside ``root`` and renamed when complete: an interrupted run leaves no half a set,
-    and of two processes the slower uses what the faster wrote.
+    and of two processes one draws and the other waits.
 
     Args:
         root: Gets ``train.csv``, ``Images/<Id>.jpg`` and ``boxes.json``: ``{id: {genre: [left, top, right, bottom]}}``.
@@ -33,17 +34,16 @@ def write_demo_set(root: Path, *, num_posters: int, seed: int = 0) -> Path:
     if num_posters < 1:
         raise ConfigError(f"a demo set has at least 1 poster, not {num_posters}; set data.num_demo_posters")
     root.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    try:
-        draft.chmod(0o755)
-        _draw_all(draft, num_posters=num_posters, seed=seed)
-        try:
-            draft.rename(root)
-        except OSError:
-            if not root.exists():
-                raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    draft = root.parent / f".{root.name}.draft"
+    with FileLock(root.parent / f".{root.name}.lock"):
+        shutil.rmtree(draft, ignore_errors=True)  # of a run that was killed
+        if not root.exists():
+            draft.mkdir()
+            try:
+                _draw_all(draft, num_posters=num_posters, seed=seed)
+                draft.rename(root)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
     return root
 
 

@@ -10,7 +10,7 @@ from postergenre.evaluation.report.findings import Findings
 from postergenre.evaluation.report.gallery import NUM_PER_GENRE, grids
 from postergenre.evaluation.report.pages import fill, read
 from postergenre.evaluation.report.svg import drawing
-from postergenre.evaluation.report.tables import LABELS, by_frequency, cell, facts, line, score_groups
+from postergenre.evaluation.report.tables import LABELS, REPEATABLE, by_frequency, cell, facts, line, score_groups
 from postergenre.evaluation.scored import Scored
 from postergenre.metrics import NUM_BINS
 
@@ -58,6 +58,7 @@ def write_report(scored: Scored, folder: Path) -> Path:
         limits={"bins": NUM_BINS, "few": FEW, "per_genre": NUM_PER_GENRE},
         labels={name: label for name, (_, label) in LABELS.items()},
         trained_by=scored.contract.provenance.get("command"),
+        repeatable=REPEATABLE,
         **figures,
     )
     folder.mkdir(parents=True, exist_ok=True)

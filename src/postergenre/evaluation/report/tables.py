@@ -35,6 +35,13 @@ VARIANTS = {
     PROBABILITIES: (("_before", "before calibration"), ("", "")),
 }
 PRECISE = ("bce", "ece")
+REPEATABLE = (
+    "The same commands give the same weights and numbers again on one machine, with the same versions, seed and number "
+    "of threads, processes and GPUs; the number of loader processes does not matter. Not covered: other machines or "
+    "versions, and another number of threads, processes or GPUs, all of which add up in another order; on a GPU also "
+    "operations whose results vary when repeated: trainer.deterministic=true leaves these out or refuses them."
+)
+"""What a seed promises, and what it does not."""
 CONSTANT = {"auroc": 0.5}
 """What knowing nothing scores, where no data is needed to say it."""
 
