@@ -19,6 +19,7 @@ SCRIPTS = [
     "serving",
     "soak",
     "ray_prediction",
+    "kills",
 ]
 
 
