@@ -1,13 +1,15 @@
 """Ctrl-C and SIGTERM, for every verb: one line, exit status 130 or 143, nothing torn, no process left."""
 
+import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,18 @@ def in_session(place: Path, session: int) -> bool:
     return False
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[Callable[[float], bool]]:
+    """Yield what waits so many seconds for the file to be opened, by whomever, and returns whether it was."""
+    libc = ctypes.CDLL(None)
+    watch = libc.inotify_init()
+    try:
+        assert libc.inotify_add_watch(watch, os.fsencode(path), 0x20) >= 0  # IN_OPEN
+        yield lambda seconds: bool(select.select([watch], [], [], seconds)[0])
+    finally:
+        os.close(watch)
+
+
 DATA = ("train", "crossvalidate", "sweep", "audit", "shard", "evaluate", "export")
 
 
@@ -80,14 +94,12 @@ def test_a_verb_that_reads_a_poster_set_is_stopped_in_a_line(
     }.get(verb, SMALL)  # fmt: skip
     lock = tmp_path / "cache" / "scans" / f"{sha256(str(colour_posters / 'Images').encode()).hexdigest()[:16]}.lock"
     lock.parent.mkdir(parents=True)
-    with FileLock(lock):
-        lock.write_text("who tries this lock empties it")
+    with FileLock(lock), opened(lock) as tried:
         data = [f"data.root={colour_posters}", f"data.cache={tmp_path / 'cache'}", "hydra.run.dir=out"]
         process = start(verb, *what, *data, cwd=tmp_path)
         try:
-            while lock.stat().st_size:
+            while not tried(0.1):
                 assert process.poll() is None, process.communicate()
-                time.sleep(0.02)
             os.killpg(process.pid, number)
             assert told(process, number) == AGAIN
         finally:
