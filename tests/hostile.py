@@ -1099,7 +1099,7 @@ def tables() -> Iterator[Hostile]:
         ("a list of deep lists", "Id,Genre\n1," + "[" * 90_000 + "\n", "is not the text of a list"),
         ("a list of powers", "Id,Genre\n1,9**9**9**9\n", "is not the text of a list"),
         ("an address for a picture", "image,genres\nhttp://127.0.0.1:9/x.jpg,Red\n", "no picture|missing|not there"),
-        ("a genre that moves the cursor", "image,genres\na.jpg,\x1b[2J\n", "cannot be a genre"),
+        ("a genre that moves the cursor", "image,genres\na.jpg,\x1b[2J\n", "characters that are no text"),
         ("a genre of a megabyte", "image,genres\na.jpg," + "x" * 10**6 + "\n", "cannot be a genre"),
         ("a cell of NUL", "image,genres\na\x00.jpg,Red\n", ""),
         ("a formula", "=cmd|' /C calc'!A0,b\n1,2\n", "no column"),

@@ -177,7 +177,7 @@ def test_an_unknown_network_names_the_known_ones() -> None:
         ({"library": "keras"}, "no model.library 'keras'; known: torchvision, timm, tiny"),
         ({"normalize": "z"}, "no model.normalize 'z'; known: auto, unit"),
         ({"dropout": 1.0}, "model.dropout must lie in 0"),
-        ({"hidden": -1}, "model.hidden must be 0"),
+        ({"hidden": -1}, "model.hidden must lie in 0"),
     ],
 )
 def test_a_wrong_setting_names_the_right_ones(settings: dict[str, object], message: str) -> None:
