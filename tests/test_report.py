@@ -46,7 +46,7 @@ from postergenre.networks import ModelConfig
 from postergenre.preprocess import Preprocess
 
 NASTY = '<script>alert(1)</script> & "Co"'
-ODD = ("$x^2$", "恐怖", "A genre that is called\nby far too many words", "id=\" x='", "[a](b) | `c`", NASTY)
+ODD = ("$x^2$", "恐怖", "A genre that is called by far too many words", "id=\" x='", "[a](b) | `c`", NASTY)
 SECTIONS = [
     "scores", "genres", "curves", "calibration", "together", "frequency", "mistakes", "training", "provenance",
 ]  # fmt: skip
