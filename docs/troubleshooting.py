@@ -75,7 +75,7 @@ def messages() -> Iterator[tuple[str, str, str]]:
     for path in sorted(SOURCE.rglob("*.py")):
         room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        aliases = {
+        aliases = {"stops_told": "StoppedError"} | {
             node.name: base.id
             for node in ast.walk(tree)
             if isinstance(node, ast.ClassDef)
@@ -117,8 +117,9 @@ def page() -> str:
         "# Troubleshooting",
         "",
         "Every error message of the package, by its class; search the page for a piece of yours. `…` stands for what",
-        "varies. Scripts print a message on one line and exit with 1, or 3 where part of the work is done; anything",
-        "else, a traceback, is a bug: please report it. `docs/troubleshooting.py` writes this page from the source.",
+        "varies. Scripts print a message on one line and exit with 1, with 3 where part of the work is done, with 130",
+        "or 143 where they were told to stop; anything else, a traceback, is a bug: please report it.",
+        "`docs/troubleshooting.py` writes this page from the source.",
     ]
     for name, kind in classes().items():
         if name == "PosterGenreError":

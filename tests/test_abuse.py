@@ -75,11 +75,7 @@ class Target:
         with self.connect() as connection:
             with suppress(ConnectionError):  # it may have heard enough before the end
                 connection.sendall(request)
-            said = b""
-            with suppress(ConnectionError):
-                while some := connection.recv(65536):
-                    said += some
-        return said
+            return hangs_up(connection, PATIENCE)
 
     def check(self, said: bytes, asked: bytes = b"") -> None:
         """See that an answer gives away nothing but what was asked, and that all is well."""

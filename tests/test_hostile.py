@@ -281,6 +281,8 @@ def test_a_checkpoint_decides_neither_where_is_written_nor_how_many_processes_st
     here = str(tmp_path / "cache")
     settings = settings_of_training(told(trained, cache=here, workers=10**6, batch_size=10**9), Place())
     assert "cache" not in settings
+    for nowhere in ("~nobody-at-all/x", "x" * 5000):
+        assert "cache" not in settings_of_training(told(trained, cache=nowhere), Place())
     assert settings["workers"] <= (os.cpu_count() or 1)
     assert settings["batch_size"] == 1024
     (tmp_path / "cache" / "scans").mkdir(parents=True)  # a cache of ours is used again

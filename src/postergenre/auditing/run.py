@@ -16,6 +16,7 @@ from postergenre.auditing.sides import look_at_splits
 from postergenre.auditing.subject import Subject, read_subject
 from postergenre.auditing.suspects import Suspects, find_suspects, write_suspects
 from postergenre.auditing.telling import tell
+from postergenre.paths import expanded
 from postergenre.web import command_line
 
 
@@ -58,7 +59,7 @@ def audit(config: AuditConfig) -> Findings:
 
 def _suspects(config: AuditConfig, subject: Subject) -> Suspects | None:
     if config.predictions:
-        scores = read_predictions(Path(config.predictions).expanduser(), subject)
+        scores = read_predictions(expanded(config.predictions), subject)
     elif config.checkpoint is not None:
         scores = ask_checkpoint(config.checkpoint, subject, gpus=config.gpus)
     else:

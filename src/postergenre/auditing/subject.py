@@ -10,6 +10,7 @@ from postergenre.data.posters import Posters, gather
 from postergenre.data.scan import Look, scan
 from postergenre.errors import DataError
 from postergenre.genres import GenreMapping
+from postergenre.paths import expanded
 from postergenre.preprocess import Preprocess
 
 
@@ -58,10 +59,10 @@ def read_subject(config: DataConfig, mapping: GenreMapping | None = None) -> Sub
     )
     corrections = read_corrections(
         manifest,
-        exclude=Path(config.exclude).expanduser() if config.exclude else None,
-        relabel=Path(config.relabel).expanduser() if config.relabel else None,
+        exclude=expanded(config.exclude) if config.exclude else None,
+        relabel=expanded(config.relabel) if config.relabel else None,
     )
-    looks = scan(manifest.files, cache=Path(config.cache).expanduser())
+    looks = scan(manifest.files, cache=expanded(config.cache))
     posters = gather(
         manifest,
         looks,

@@ -18,6 +18,7 @@ from postergenre.errors import CheckpointError, ConfigError, PosterGenreError
 from postergenre.genres import Genres
 from postergenre.networks import ModelConfig, PosterNetwork, build_network
 from postergenre.networks.weights import load_state, named_tensors, read_torch
+from postergenre.paths import expanded
 from postergenre.preprocess import Preprocess
 
 KEY = "postergenre"
@@ -239,7 +240,7 @@ def find_checkpoints(named: Any) -> list[Path]:
         raise ConfigError(f"checkpoint takes a file, a quoted pattern or [A,B], not {named!r}")
     paths: list[Path] = []
     for name in names:
-        place = Path(name).expanduser()
+        place = expanded(name)
         if place.is_file() or not glob.has_magic(str(place)):
             paths.append(place)  # a missing file is told where it is read
         elif matches := sorted(glob.glob(str(place), recursive=True)):
@@ -255,7 +256,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], Contract]:
     Raises:
         CheckpointError: The file is missing, broken, unsafe, or was not made by postergenre.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}; training writes them to outputs/train/*/checkpoints/")
     if path.suffix in (".onnx", ".pt2"):

@@ -12,6 +12,7 @@ from torch import Tensor
 from postergenre.classifier.contract import KEY, Contract
 from postergenre.errors import CheckpointError
 from postergenre.hardware import Hardware
+from postergenre.paths import expanded
 
 INPUT = "images"
 """``uint8 (B,3,H,W)``, of any B."""
@@ -42,7 +43,7 @@ def load_graph(path: str | Path, hardware: Hardware) -> Graph:
     Raises:
         CheckpointError: The file is missing, broken, reaches for other files, or was not made by postergenre.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.is_file():
         raise CheckpointError(f"no exported graph at {path}; scripts/export.py writes them to outputs/export/*/")
     if path.stat().st_size > LARGEST:

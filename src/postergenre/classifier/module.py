@@ -16,6 +16,7 @@ from postergenre.errors import ConfigError
 from postergenre.metrics import GenreScores, rankings, score
 from postergenre.mixing import mix
 from postergenre.networks import PosterNetwork
+from postergenre.networks.weights import finite
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """images ``uint8 (B,3,H,W)``, targets ``(B,G)``, rows ``(B,)``."""
@@ -224,7 +225,7 @@ class PosterClassifier(LightningModule):
             checkpoint["losses"] = self._sum_of_losses().cpu()
             self._seed_others(checkpoint["batches"])
         for name, value in checkpoint["state_dict"].items():  # of a step whose loss was still a number
-            if value.is_floating_point() and not bool(value.isfinite().all()):
+            if not finite(value):
                 raise self._diverged(f"{name} became a number that is none")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from postergenre.collecting.download import downloaded
 from postergenre.collecting.extract import extract
 from postergenre.collecting.shelf import IMAGES, PRIVATE, TABLE, Shelf
 from postergenre.errors import ConfigError, DataError
+from postergenre.paths import expanded
 from postergenre.web import is_address, scheme
 
 SCHEMAS = ({"Id", "Genre"}, {"image", "genres"})
@@ -73,7 +74,7 @@ def _path(url: str) -> Path:
     kind = scheme(url)
     if kind not in (None, "file"):
         raise ConfigError(f"url={url}: archives lie at http, https or file addresses, or at a path")
-    path = Path(url2pathname(urlsplit(url).path) if kind else url).expanduser()
+    path = expanded(url2pathname(urlsplit(url).path) if kind else url)
     if not path.is_file():
         raise DataError(f"no archive at {path}")
     return path

@@ -17,7 +17,8 @@ from postergenre.collecting.shelf import IMAGES, TABLE, Shelf, claimed
 from postergenre.collecting.titles import Listing, Skip
 from postergenre.collecting.tmdb import ATTRIBUTION, JUSTWATCH, Tmdb
 from postergenre.errors import DataError, PartialError, StoppedError
-from postergenre.stopping import status
+from postergenre.paths import expanded
+from postergenre.stopping import stops_told
 
 SHOWN = 5
 SPLITS = ("train", "val", "test")
@@ -35,24 +36,23 @@ def collect(config: CollectConfig) -> Path:
         PartialError: The set is written, but lacks pictures that the same command may get later.
         StoppedError: Ctrl-C or SIGTERM; what came is kept.
     """
-    folder = Path(config.output).expanduser()
+    folder = expanded(config.output)
     asker = Asker(config.web)
+    kept = stops_told(f"stopped; what came is kept in {folder}, and the same command goes on with it")
     try:
-        with claimed(folder, asked_for(config)) as shelf:
+        with kept, claimed(folder, asked_for(config)) as shelf:
             if config.retry_skipped:
                 shelf.refused.clear()
             return _unpacked(config, shelf, asker) if config.source == "archive" else _gathered(config, shelf, asker)
-    except KeyboardInterrupt as stop:
+    except StoppedError:
         asker.pace.stop()
-        raise StoppedError(
-            f"stopped; what came is kept in {folder}, and the same command goes on with it", status=status(stop)
-        ) from None
+        raise
     except OSError as error:
         raise DataError(f"cannot write {error.filename or folder}: {error.strerror or error}") from None
 
 
 def _gathered(config: CollectConfig, shelf: Shelf, asker: Asker) -> Path:
-    name, cache = config.name or config.source, Path(config.cache).expanduser()
+    name, cache = config.name or config.source, expanded(config.cache)
     known: list[Skip] = []
     repeats: list[dict[str, str]] = []
     attribution = ""
@@ -143,7 +143,7 @@ def _settle_splits(rows: Sequence[Row]) -> str:
 
 def _given(path: str | None) -> Path:
     assert path
-    return Path(path).expanduser()
+    return expanded(path)
 
 
 def _say(text: str) -> None:

@@ -15,10 +15,12 @@ from postergenre.crossvalidation.comparison import FoldComparison, check_compara
 from postergenre.crossvalidation.config import CrossvalidateConfig
 from postergenre.data.datamodule import PosterData
 from postergenre.data.posters import Posters
-from postergenre.errors import ConfigError, StoppedError
+from postergenre.errors import ConfigError
 from postergenre.evaluation import EvaluateConfig, Scored, scored
 from postergenre.evaluation.terminal import narrow_table
 from postergenre.metrics import genre_table, loss_interval, probability_scores
+from postergenre.paths import expanded
+from postergenre.stopping import stops_told
 from postergenre.training import TrainConfig, train
 from postergenre.training.ranks import launched
 
@@ -73,7 +75,7 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
     if launched() is not None:
         raise ConfigError("cross-validation starts the processes of its folds itself: leave torchrun or srun out")
     if config.against:
-        check_comparable(Path(config.against).expanduser(), config.folds)
+        check_comparable(expanded(config.against), config.folds)
     console = Console()
     output = Path(config.output_dir)
     posters = _read(config)  # once: a fold only parts them anew
@@ -92,7 +94,7 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
     for i, row in enumerate(rows):  # a ranking that mixes the scales of five networks is no network's
         for name in ("ap", "auroc", "f1", "precision", "recall"):
             row[name] = statistics.fmean(float(fold.genres[i][name]) for fold in found)
-    against = compare(output, Path(config.against).expanduser(), config.folds) if config.against else None
+    against = compare(output, expanded(config.against), config.folds) if config.against else None
     _write(config, result, rows, found, output, against)
     _print(console, result, found, rows)
     low, high = loss_interval(logits, targets)
@@ -113,7 +115,7 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
 
 
 def _read(config: CrossvalidateConfig) -> Posters:
-    root = Path(config.data.root).expanduser().absolute()  # as checkpoints name it
+    root = expanded(config.data.root).absolute()  # as checkpoints name it
     data = PosterData(replace(config.data, root=str(root)), config.preprocess, mapping=config.genres)
     data.prepare_data()
     return data.read()
@@ -137,14 +139,12 @@ def _fold(config: CrossvalidateConfig, fold: int, console: Console, posters: Pos
         console.print(f"fold {fold}: trained before", highlight=False)
     else:
         console.print(f"fold {fold}", style="bold", highlight=False)
-        try:
+        kept = stops_told(
+            f"stopped in fold {fold}; those before it are kept, and the same command with "
+            f"hydra.run.dir={config.output_dir} does not train them again"
+        )
+        with kept:
             train(_training(config, fold, folder), posters=posters, pictures=False)
-        except StoppedError as stop:
-            raise StoppedError(
-                f"stopped in fold {fold}; those before it are kept, and the same command with "
-                f"hydra.run.dir={config.output_dir} does not train them again",
-                status=stop.status,
-            ) from None
         memory.write_text(told, encoding="utf-8")  # last: an interrupted fold is trained again
     return scored(
         EvaluateConfig(

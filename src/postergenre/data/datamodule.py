@@ -23,6 +23,7 @@ from postergenre.data.posters import Posters, read_posters
 from postergenre.data.splits import NUM_FOLDS, original_split, stratified_split
 from postergenre.errors import CacheError, ConfigError, DataError
 from postergenre.genres import GenreMapping, Genres
+from postergenre.paths import expanded
 from postergenre.preprocess import Preprocess
 
 SOURCES = ("posters", "demo", "shards")
@@ -212,10 +213,10 @@ class PosterData(LightningDataModule):
             images=root / config.images,
             ignore=config.ignore_genres,
             skip_bad=config.on_bad_image == "skip",
-            cache=Path(config.cache).expanduser(),
+            cache=expanded(config.cache),
             mapping=self.mapping,
-            exclude=Path(config.exclude).expanduser() if config.exclude else None,
-            relabel=Path(config.relabel).expanduser() if config.relabel else None,
+            exclude=expanded(config.exclude) if config.exclude else None,
+            relabel=expanded(config.relabel) if config.relabel else None,
             corrections=self.corrections,
         )
 
@@ -277,7 +278,7 @@ class PosterData(LightningDataModule):
     @property
     def root(self) -> str:
         """``data.root``, wherever it is read from."""
-        return str(Path(self.config.root).expanduser().absolute())
+        return str(expanded(self.config.root).absolute())
 
     @property
     def order(self) -> dict[str, Any]:
@@ -400,7 +401,7 @@ class PosterData(LightningDataModule):
     @property
     def stores(self) -> Path:
         """Folder of the kept pixels and features."""
-        return Path(self.config.cache).expanduser() / "stores"
+        return expanded(self.config.cache) / "stores"
 
     @property
     def table(self) -> Path:
@@ -408,7 +409,7 @@ class PosterData(LightningDataModule):
         return self._root() / self.config.manifest
 
     def _root(self) -> Path:
-        root = Path(self.config.root).expanduser()
+        root = expanded(self.config.root)
         # A set of another size is another set: it gets another folder.
         return root / f"{self.config.num_demo_posters}" if self.config.source == "demo" else root
 

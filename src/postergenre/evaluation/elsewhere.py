@@ -15,6 +15,7 @@ from postergenre.data.datamodule import DataConfig, PosterData
 from postergenre.data.sharded import build_data
 from postergenre.errors import ConfigError, DataError
 from postergenre.genres import GenreMapping, Genres
+from postergenre.paths import expanded
 
 COMPARED = ("support", "chance", "ap", "auroc")
 Row = dict[str, Any]
@@ -145,7 +146,7 @@ def beside_home(
         ConfigError: ``home`` is no such folder, or tells of other genres.
     """
     if home is not None:
-        source, scores = home, _earlier(Path(home).expanduser())
+        source, scores = home, _earlier(expanded(home))
         if not set(scores) & {row["genre"] for row in rows}:
             raise ConfigError(f"home={home} tells of other genres than those scored here: {', '.join(scores)}")
     else:

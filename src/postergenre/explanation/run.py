@@ -1,6 +1,5 @@
 """Show where in posters a classifier sees genres."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from postergenre.errors import ConfigError, DataError, PartialError, PictureErro
 from postergenre.explanation.picture import explained
 from postergenre.hardware import choose_hardware
 from postergenre.networks import PosterNetwork
+from postergenre.paths import expanded
 from postergenre.pictures import Answer
 from postergenre.preprocess import open_picture, upright_rgb
 from postergenre.saliency import heat_maps
@@ -68,7 +68,7 @@ def explain(config: ExplainConfig) -> list[Path]:
     wanted = _wanted(config.genre, contract)
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
-    paths = [Path(os.path.expanduser(path)) for path in _listed(config.poster)]
+    paths = [expanded(path) for path in _listed(config.poster)]
     written: list[Path] = []
     for path in paths:
         try:

@@ -20,6 +20,7 @@ from postergenre.errors import CheckpointError, ConfigError, DataError, ExportEr
 from postergenre.export.config import ExportConfig
 from postergenre.export.formats import FORMATS, Answer, Calibrated, Format
 from postergenre.export.int8 import NUM_SCORED, Quantized, compare, write_int8
+from postergenre.paths import expanded
 
 T = TypeVar("T")
 TOLERANCE = 1e-4
@@ -146,7 +147,7 @@ def _posters(contract: Contract, config: ExportConfig, console: Console) -> Post
         PosterGenreError: They are not here, and are needed or were pointed at.
     """
     settings = settings_of_training(contract, config.data)
-    root = Path(settings["root"]).expanduser()
+    root = expanded(settings["root"])
     try:
         if settings["source"] != "shards" and not root.is_dir():
             raise DataError(f"the posters of training are not at {root}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from postergenre.errors import ConfigError
+from postergenre.paths import expanded
 from postergenre.views import check_views
 
 FORMATS = ("csv", "jsonl", "parquet")
@@ -85,6 +86,6 @@ class PredictConfig:
     def table(self) -> Path:
         """Where the table is written; its suffix is its format."""
         if self.output is not None:
-            return Path(self.output).expanduser()
+            return expanded(self.output)
         usual = "parquet" if self.engine == "ray" else "csv"
         return Path(self.output_dir) / f"predictions.{usual if self.format == 'auto' else self.format}"

@@ -1,12 +1,11 @@
 """A table that many processes fill, on one machine or many: what is to be done, what came of it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from postergenre.errors import DataError, PartialError, ProcessError, StoppedError
+from postergenre.errors import DataError, PartialError, ProcessError
 from postergenre.hardware import choose_hardware
 from postergenre.inference.cluster import find_fleet, find_ray, joined, spread
 from postergenre.inference.config import PredictConfig
@@ -17,7 +16,7 @@ from postergenre.inference.tables import columns
 from postergenre.inference.telling import Teller
 from postergenre.inference.units import Unit, list_posters
 from postergenre.inference.worker import Outcome, Work, Worker
-from postergenre.stopping import status, terminable
+from postergenre.stopping import stops_told, terminable
 
 
 def prepare(config: PredictConfig, checkpoints: Sequence[Path]) -> Callable[[Path], tuple[int, int]]:
@@ -48,7 +47,10 @@ def _fill(
         if there:
             teller.say(f"{teller.done:,} of {total:,} posters are in {where} already")
         if rest:
-            with _interruptible(where), joined(address), terminable():  # Ray has its own way with SIGTERM
+            kept = stops_told(
+                f"stopped; the parts that were complete are in {where}, and the same command goes on with them"
+            )
+            with kept, joined(address), terminable():  # Ray has its own way with SIGTERM
                 fleet = find_fleet(config.gpus)
                 teller.say(f"Ray: {fleet}")
                 work = Work(
@@ -76,18 +78,6 @@ def _fill(
             "command tries them again"
         )
     return total, failed
-
-
-@contextmanager
-def _interruptible(where: Path) -> Iterator[None]:
-    """Tell a stop in a sentence, when everything is ended."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        raise StoppedError(
-            f"stopped; the parts that were complete are in {where}, and the same command goes on with them",
-            status=status(stop),
-        ) from None
 
 
 def _parts(where: Path, units: Sequence[Unit], names: list[str]) -> dict[int, int]:

@@ -7,7 +7,7 @@ from itertools import islice, repeat
 from pathlib import Path
 
 from postergenre.classifier.contract import find_checkpoints
-from postergenre.errors import DataError, PartialError, StoppedError
+from postergenre.errors import DataError, PartialError
 from postergenre.hardware import choose_hardware, memory_for
 from postergenre.inference.config import PredictConfig
 from postergenre.inference.gallery import Pictures, picture_names
@@ -16,7 +16,7 @@ from postergenre.inference.resume import claimed, count_done, made_with
 from postergenre.inference.sources import find_posters
 from postergenre.inference.tables import columns, open_table, row
 from postergenre.inference.telling import Teller
-from postergenre.stopping import status
+from postergenre.stopping import stops_told
 
 
 def predict(config: PredictConfig) -> Path:
@@ -69,7 +69,8 @@ def _fill(where: Path, posters: Sequence[str], predictor: Predictor, config: Pre
     """Write the rows that are not there yet, and return how many of all have an error."""
     contract = predictor.contract
     pictures = Pictures(Path(config.output_dir), contract, annotate=config.annotate, sheet=config.sheet, top=config.top)
-    with _interruptible(where, goes_on=config.output is not None), ExitStack() as stack:
+    then = "the same command goes on with it" if config.output else "with output=FILE it could have gone on"
+    with stops_told(f"stopped; what was answered is in {where}, {then}"), ExitStack() as stack:
         table = open_table(where, columns(contract.genres))
         stack.callback(table.close)
         stack.enter_context(memory_for("batch_size", config.batch_size))
@@ -89,16 +90,6 @@ def _fill(where: Path, posters: Sequence[str], predictor: Predictor, config: Pre
     pictures.close(len(posters))
     teller.end(where, pictures)
     return failed
-
-
-@contextmanager
-def _interruptible(where: Path, *, goes_on: bool) -> Iterator[None]:
-    """Tell a stop in a sentence, when what is answered is written."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        then = "the same command goes on with it" if goes_on else "with output=FILE it could have gone on"
-        raise StoppedError(f"stopped; what was answered is in {where}, {then}", status=status(stop)) from None
 
 
 def _catch_up(pictures: Pictures, posters: Sequence[str], predictor: Predictor) -> None:

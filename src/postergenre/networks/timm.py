@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -14,6 +13,7 @@ from postergenre.errors import ConfigError
 from postergenre.networks.network import PosterNetwork
 from postergenre.networks.pools import Statistics
 from postergenre.networks.weights import load_weights
+from postergenre.paths import expanded
 
 
 class TimmFeatures(nn.Module):
@@ -129,7 +129,7 @@ def build_timm(
         ) from None
     if weights not in ("imagenet", "none"):
         known = model.state_dict()
-        state = load_weights(Path(weights).expanduser())
+        state = load_weights(expanded(weights))
         if missing := [key for key in known if key not in state]:
             raise ConfigError(f"{weights} does not fit {name}: {len(missing)} tensor(s) missing, first {missing[0]}")
         if wrong := [key for key in known if known[key].shape != state[key].shape]:

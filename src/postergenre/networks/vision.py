@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from postergenre.errors import ConfigError
 from postergenre.networks.weights import load_weights
+from postergenre.paths import expanded
 
 
 def vision_stages(name: str, weights: str, *, empty: bool) -> tuple[OrderedDict[str, nn.Module], nn.Module]:
@@ -42,7 +43,7 @@ def vision_stages(name: str, weights: str, *, empty: bool) -> tuple[OrderedDict[
     if weights == "none":
         _initialise(backbone)
         return stages, pool
-    state = _imagenet(name) if weights == "imagenet" else load_weights(Path(weights).expanduser())
+    state = _imagenet(name) if weights == "imagenet" else load_weights(expanded(weights))
     own = {key: value for key, value in network.state_dict().items() if not value.is_meta}  # the classifier is not cut
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     unknown = [key for key in state if key not in network.state_dict()]

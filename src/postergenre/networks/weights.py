@@ -42,7 +42,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         named = named_tensors(state)
     except ValueError as error:
         raise ConfigError(f"{path} is not a file of weights: {error}") from None
-    if broken := next((name for name, value in named.items() if not _finite(value)), None):
+    if broken := next((name for name, value in named.items() if not finite(value)), None):
         raise ConfigError(f"{path} holds numbers that are none: {broken[:SHOWN]} has NaN or infinity")
     return {name: value.float() if value.is_floating_point() else value for name, value in named.items()}
 
@@ -85,14 +85,17 @@ def load_state(network: nn.Module, state: dict[str, Tensor]) -> None:
         if (given.shape, given.dtype) != (value.shape, value.dtype):
             told = f"{tuple(given.shape)} {given.dtype}, not {tuple(value.shape)} {value.dtype}"
             raise ValueError(f"{name} is {told}".replace("torch.", ""))
-        if not _finite(given):
+        if not finite(given):
             raise ValueError(f"{name} has NaN or infinity")
     # The file may be overwritten by the run that wrote it.
     network.load_state_dict({name: state[name].clone() for name in own}, assign=True)
 
 
-def _finite(value: Tensor) -> bool:
-    return not value.is_floating_point() or bool(torch.isfinite(value).all())
+def finite(value: Tensor) -> bool:
+    """Return whether a tensor holds no NaN and no infinity: by its ends, for a mask would be as large as the tensor."""
+    if not (value.is_floating_point() and value.numel()):
+        return True
+    return all(bool(end.isfinite()) for end in torch.aminmax(value))
 
 
 def read_torch(path: Path, *, mmap: bool = False) -> Any:

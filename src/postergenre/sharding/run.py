@@ -16,12 +16,12 @@ from rich.progress import track
 from postergenre.data.datamodule import PosterData
 from postergenre.data.manifest import SPLITS
 from postergenre.data.shards import BROKEN, INDEX, KEY, SCHEMA, Index, Shard, located
-from postergenre.errors import DataError, PosterGenreError, StoppedError
+from postergenre.errors import DataError, PosterGenreError
 from postergenre.preprocess import Preprocess
 from postergenre.sharding.config import ShardConfig
 from postergenre.sharding.pictures import stored
 from postergenre.sharding.plan import GROUP_ROWS, MEGABYTE, Plan, Planned, planned
-from postergenre.stopping import status
+from postergenre.stopping import stops_told
 
 DRAFT = ".draft"
 """Ends the name of a shard that is not whole yet."""
@@ -57,23 +57,22 @@ def shard(config: ShardConfig, *, console: Console | None = None) -> Sharded:
     data.prepare_data()
     data.setup()
     started = time.perf_counter()
+    kept = stops_told(
+        f"stopped; the shards that are whole stay in {config.output}, and the same command goes on with them"
+    )
     try:
-        plan = planned(data, config)
-        filesystem.makedirs(place, exist_ok=True)
-        there = _there(filesystem, place, plan, config.output)
-        missing = [planned for planned in plan.shards if planned.name not in there]
-        with ThreadPoolExecutor() as pool:  # decoders and disks work outside the interpreter lock
-            for shard in track(missing, "writing shards", transient=True, disable=not console.is_terminal):
-                _write(shard, data, config, plan.identity, filesystem, f"{place}/{shard.name}", pool)
-        index = _index(data, config, plan, _sizes(filesystem, place))
-        _whole(filesystem, f"{place}/{INDEX}", index.to_json().encode())
+        with kept:
+            plan = planned(data, config)
+            filesystem.makedirs(place, exist_ok=True)
+            there = _there(filesystem, place, plan, config.output)
+            missing = [planned for planned in plan.shards if planned.name not in there]
+            with ThreadPoolExecutor() as pool:  # decoders and disks work outside the interpreter lock
+                for shard in track(missing, "writing shards", transient=True, disable=not console.is_terminal):
+                    _write(shard, data, config, plan.identity, filesystem, f"{place}/{shard.name}", pool)
+            index = _index(data, config, plan, _sizes(filesystem, place))
+            _whole(filesystem, f"{place}/{INDEX}", index.to_json().encode())
     except PosterGenreError:
         raise
-    except KeyboardInterrupt as stop:
-        raise StoppedError(
-            f"stopped; the shards that are whole stay in {config.output}, and the same command goes on with them",
-            status=status(stop),
-        ) from None
     except OSError as error:
         raise DataError(f"cannot write shards to {config.output}: {error}") from None
     for note in data.notes:

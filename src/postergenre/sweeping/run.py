@@ -1,7 +1,6 @@
 """Try settings until as many trials have ended as were asked for."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from postergenre.data.datamodule import PosterData
-from postergenre.errors import ConfigError, StoppedError
-from postergenre.stopping import status
+from postergenre.errors import ConfigError
+from postergenre.stopping import stops_told
 from postergenre.sweeping.config import SweepConfig
 from postergenre.sweeping.space import Dimension, read_space
 from postergenre.sweeping.workers import Worker
@@ -61,7 +60,8 @@ def sweep(config: SweepConfig, *, overrides: Sequence[str] = ()) -> "Best":
     base = config.training()
     dimensions = read_space(config.space, base)
     settings = _common(base, dimensions) | {"posters": _fingerprint(base, console)}
-    with _interruptible(output), Worker(output / "workers") as worker:
+    kept = stops_told(f"stopped; the trial is given back, and the same command goes on with the study in {output}")
+    with kept, Worker(output / "workers") as worker:
         study = Study(config.study, output, worker, storage=config.storage, settings=settings, seed=config.seed)
         report = Report(study, dimensions, overrides, console)
         report.begin(config.trials)
@@ -75,18 +75,6 @@ def sweep(config: SweepConfig, *, overrides: Sequence[str] = ()) -> "Best":
             tidy(study, keep=config.keep)
             report.trial(started[0].number)
         return report.end(gave_up=failures == MOST_FAILURES)
-
-
-@contextmanager
-def _interruptible(output: Path) -> Iterator[None]:
-    """Tell a stop in a sentence, when the trial is given back."""
-    try:
-        yield
-    except (StoppedError, KeyboardInterrupt) as stop:
-        raise StoppedError(
-            f"stopped; the trial is given back, and the same command goes on with the study in {output}",
-            status=stop.status if isinstance(stop, StoppedError) else status(stop),
-        ) from None
 
 
 def _common(base: TrainConfig, dimensions: list[Dimension]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from postergenre.errors import ConfigError
+from postergenre.paths import expanded
 from postergenre.sweeping.space import Dimension, Value
 from postergenre.sweeping.workers import Worker
 
@@ -182,7 +183,7 @@ def _score(trial: FrozenTrial) -> float:
 
 def _storage(address: str) -> BaseStorage:
     if "://" not in address:
-        path = Path(address).expanduser()
+        path = expanded(address)
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(path)))
     # Workers wait for one another.

@@ -25,12 +25,13 @@ from postergenre.classifier.module import PosterClassifier
 from postergenre.data.datamodule import PosterData
 from postergenre.data.posters import Posters
 from postergenre.data.sharded import build_data
-from postergenre.errors import CheckpointError, ConfigError, PosterGenreError, StoppedError
+from postergenre.errors import CheckpointError, ConfigError, PosterGenreError
 from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware, memory_for
 from postergenre.losses import build_loss
 from postergenre.networks import build_network
 from postergenre.networks.weights import named_tensors
+from postergenre.stopping import stops_told
 from postergenre.training.callbacks import Best, CommonStatistics, EachEpoch, EpochLine, Last, Patience, Pictures
 from postergenre.training.checkpoints import WholeFiles
 from postergenre.training.config import TrainConfig, TrainerConfig
@@ -366,10 +367,8 @@ def _head_first(
         trainer=replace(config.trainer, max_epochs=config.head_epochs, patience=0, compile=False),
         output_dir=str(Path(config.output_dir) / "head"),
     )
-    try:
+    with stops_told("stopped while the head learnt; the same command begins again"):
         trained = _train(alone, hardware, ranks, posters=posters, console=console, pictures=False)
-    except StoppedError as stop:
-        raise StoppedError("stopped while the head learnt; the same command begins again", status=stop.status) from None
     console.print("now the rest", highlight=False)
     return trained.best
 
