@@ -7,7 +7,8 @@ TOOLS := .venv-security/bin
 RUN := outputs/demo
 REPORTS := outputs/security
 PIP := python -m pip install --quiet --disable-pip-version-check
-INSTALL := $(PIP) --require-hashes -r
+# The locks name everything: without resolving, a release newer than they are can bring nothing in, nor a conflict.
+INSTALL := $(PIP) --no-deps --require-hashes -r
 OURSELVES := $(PIP) --no-deps -e .
 
 .PHONY: demo test check coverage fast clean-cache lock security

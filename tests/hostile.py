@@ -404,7 +404,9 @@ def contracts() -> Iterator[Hostile]:
 
 
 def _short(value: Any) -> str:
-    return repr(value) if not isinstance(value, list | dict) or len(value) < 4 else f"{type(value).__name__} of many"
+    if isinstance(value, str | list | dict) and len(value) > (99 if isinstance(value, str) else 3):
+        return f"{type(value).__name__} of {len(value)}"
+    return repr(value)
 
 
 def _called(library: str, name: str, scene: Scene) -> Path:
@@ -1100,7 +1102,7 @@ def tables() -> Iterator[Hostile]:
         ("a list of deep lists", "Id,Genre\n1," + "[" * 90_000 + "\n", "is not the text of a list"),
         ("a list of powers", "Id,Genre\n1,9**9**9**9\n", "is not the text of a list"),
         ("an address for a picture", "image,genres\nhttp://127.0.0.1:9/x.jpg,Red\n", "no picture|missing|not there"),
-        ("a genre that moves the cursor", "image,genres\na.jpg,\x1b[2J\n", "characters that are no text"),
+        ("a genre that moves the cursor", "image,genres\na.jpg,\x1b[2J\n", "cannot be a genre"),
         ("a genre of a megabyte", "image,genres\na.jpg," + "x" * 10**6 + "\n", "cannot be a genre"),
         ("a cell of NUL", "image,genres\na\x00.jpg,Red\n", ""),
         ("a formula", "=cmd|' /C calc'!A0,b\n1,2\n", "no column"),

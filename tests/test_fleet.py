@@ -465,7 +465,10 @@ def test_ctrl_c_ends_ray_too_and_the_run_goes_on_later(trained: Trained, posters
         f"error: stopped; the parts that were complete are in {table}, and the same command goes on with them"
     )
     assert not [path for path in Path("/proc").glob("[0-9]*") if in_session(path, run.pid)]
-    assert [row["error"] is None for row in rows(table)] == [number not in BAD for number in range(18)]
+    # On a slow machine the fourth part may be complete, too, without the poster that its server held back too long.
+    kept = [row["error"] is None for row in rows(table)]
+    assert kept[:18] == [number not in BAD for number in range(18)]
+    assert kept[18:] in ([], [True, True, False, True])
 
 
 def in_session(place: Path, session: int) -> bool:

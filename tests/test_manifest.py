@@ -315,7 +315,10 @@ def test_what_cannot_be_a_genres_name_is_told(text: str, tmp_path: Path) -> None
     assert "row 2, column Genre: " in refusal(tmp_path, f"Id,Genre\na,{text}\n")
     if "\7" in text:
         told = refusal(tmp_path, "image,genres\na.jpg,Dra\7ma\n")
-        assert told.endswith(r"row 2, column genres: 'Dra\x07ma' has characters that are no text")
+        assert told.endswith(
+            r"row 2, column genres: 'Dra\x07ma' cannot be a genre: "
+            "names have 1 … 100 letters, and no line breaks or control characters"
+        )
 
 
 def test_genres_may_stand_on_lines_of_their_own(tmp_path: Path) -> None:

@@ -1,9 +1,27 @@
 """Paths as people write them."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
+
+from postergenre.errors import ConfigError
+
+SHOWN = 100
+"""Characters that an error shows of what is too long for a path."""
 
 
 def expanded(path: str | Path) -> Path:
-    """Return a path with ``~`` as the home folder; a ``~`` of nobody is left, where ``Path.expanduser`` raises."""
-    return Path(os.path.expanduser(path))
+    """Return a path with ``~`` as the home folder; a ``~`` of nobody is left, where ``Path.expanduser`` raises.
+
+    Raises:
+        ConfigError: No file can be called so: later, ``Path.is_file`` would raise what is no sentence.
+    """
+    path = os.path.expanduser(path)
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            os.stat(path)
+    except (OSError, ValueError) as error:  # too long, links in a circle, or a NUL
+        reason = error.strerror if isinstance(error, OSError) else error
+        shown = path if len(path) <= SHOWN else f"{path[:SHOWN]} …"
+        raise ConfigError(f"{shown!r} cannot be used as a path: {reason}") from None
+    return Path(path)

@@ -13,7 +13,6 @@ from postergenre.data.scan import SCANS
 from postergenre.data.sharded import build_data
 from postergenre.errors import CheckpointError, ConfigError, DataError, PosterGenreError
 from postergenre.genres import GenreMapping
-from postergenre.paths import expanded
 from postergenre.web import scheme, without_secrets
 
 LARGEST_BATCH = 1024
@@ -62,7 +61,7 @@ def settings_of_training(contract: Contract, place: Place) -> dict[str, Any]:
             f"the posters of training lie at an address, {without_secrets(root)}, and a checkpoint alone may not say "
             "what is asked: write data.root=ADDRESS"
         )
-    if not os.path.isdir(expanded(told.get("cache", "")) / SCANS):  # as a path of Path's, a name too long would raise
+    if not os.path.isdir(os.path.join(os.path.expanduser(told.get("cache", "")), SCANS)):
         told.pop("cache", None)
     for name, most in (("workers", os.cpu_count() or 1), ("batch_size", LARGEST_BATCH)):
         told[name] = min(told.get(name, getattr(DataConfig(), name)), most)

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from postergenre.data.table import LINE, SHOWN, brief, read_table
-from postergenre.errors import UNPRINTABLE, DataError
-from postergenre.genres import GenreMapping, Genres
+from postergenre.errors import DataError
+from postergenre.genres import NAMES, GenreMapping, Genres, is_name
 
 SPLITS = ("train", "val", "test")
 
@@ -108,14 +108,17 @@ def read_manifest(
     else:
         _require(path, table, "image", "genres")
         labels = [tuple(g.strip() for g in re.split(r"[|,]", text) if g.strip()) for text in table["genres"]]
-        columns = []
-        problems = [
-            (row, "genres", f"{brief(repr(table['genres'][row]))} has characters that are no text")
-            for row, names in enumerate(labels)
-            if any(map(UNPRINTABLE.search, names))
-        ]
+        columns, problems = [], []
         ids, files = table["image"].tolist(), [str(path.parent / name) for name in table["image"]]
         column, genre_column = "image", "genres"
+    if bad := [name for name in columns if not is_name(name)]:
+        raise DataError(f"{path} has a column {brief(repr(bad[0]))}, which cannot be a genre: {NAMES}")
+    problems += [
+        (row, genre_column, f"{brief(repr(bad[0]))} cannot be a genre: {NAMES}")
+        for row, names in enumerate(labels)
+        if (bad := [name for name in names if not is_name(name)])
+    ]
+    labels = [tuple(filter(is_name, names)) for names in labels]
     lines = table[LINE].tolist()
     problems += [(row, column, "is empty") for row, name in enumerate(ids) if not name.strip()]
     named = {row for row, _, _ in problems}
@@ -231,7 +234,7 @@ def _original_labels(table: pd.DataFrame) -> tuple[list[tuple[str, ...]], list[s
         for row, column in np.argwhere(wrong)
     ]
     for row, (names, ones) in enumerate(zip(labels, cells == "1", strict=True)):
-        if names is None or wrong[row].any():
+        if names is None or wrong[row].any() or not all(map(is_name, names)):
             continue
         marked = {columns[column] for column in np.flatnonzero(ones)}
         if marked != set(names):
@@ -251,13 +254,9 @@ def _parse_list(text: str) -> tuple[str, ...] | None:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
-    if isinstance(value, list) and all(isinstance(name, str) and _is_name(name) for name in value):
+    if isinstance(value, list) and all(isinstance(name, str) and name.strip() for name in value):
         return tuple(dict.fromkeys(value))
     return None
-
-
-def _is_name(name: str) -> bool:
-    return bool(name.strip()) and not UNPRINTABLE.search(name)
 
 
 def _splits(table: pd.DataFrame, problems: list[Problem]) -> list[str] | None:

@@ -2,17 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from unicodedata import category
 
 import torch
 from torch import Tensor
 
-from postergenre.errors import DataError
+from postergenre.errors import UNPRINTABLE, DataError
 
 LONGEST = 100
 """Letters of a name."""
-CONTROL = ("Cc", "Cs", "Zl", "Zp")
-"""Categories of Unicode that would move a terminal's cursor, break a table's line, or be no text at all."""
+NAMES = f"names have 1 … {LONGEST} letters, and no line breaks or control characters"
+"""What a refusal tells."""
+
+
+def is_name(text: str) -> bool:
+    """Return whether a genre may be called so: what would break a table's line may not."""
+    return bool(text.strip()) and len(text) <= LONGEST and not UNPRINTABLE.search(text)
 
 
 class Genres(tuple[str, ...]):
@@ -27,11 +31,8 @@ class Genres(tuple[str, ...]):
         if repeated := sorted(name for name, count in Counter(names).items() if count > 1):
             raise DataError(f"genre(s) named twice in the vocabulary: {', '.join(repeated)}")
         for name in names:
-            if not name.strip() or len(name) > LONGEST or any(category(letter) in CONTROL for letter in name):
-                raise DataError(
-                    f"{name[:LONGEST]!r} cannot be a genre: names have 1 … {LONGEST} letters, and no line breaks or "
-                    "control characters"
-                )
+            if not is_name(name):
+                raise DataError(f"{name[:LONGEST]!r} cannot be a genre: {NAMES}")
         return super().__new__(cls, names)
 
     def encode(self, labels: Iterable[str]) -> Tensor:

@@ -10,7 +10,6 @@ from typing import Any
 from PIL import Image
 
 from postergenre.errors import ConfigError, DataError
-from postergenre.paths import expanded
 from postergenre.web import SCHEMES, is_address, scheme
 
 TAKES = (
@@ -71,7 +70,7 @@ def each_poster(posters: Any, *, recursive: bool = False, column: str | None = N
             yield name
             continue
         # Unlike Path's own, these take any name: one too long, one that begins with ~ and is no user's.
-        place = expanded(name)
+        place = Path(os.path.expanduser(name))
         if os.path.isfile(place) and place.suffix.lower() == ".csv":
             tables += 1
             yield from _from_csv(place, column)
