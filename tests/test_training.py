@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torchvision
 from PIL import Image
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from rich.console import Console
+from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from postergenre.augment import Augment
@@ -189,6 +191,31 @@ def test_resuming_another_kind_of_run_is_refused(trained: Trained, colour_config
     with pytest.raises(
         CheckpointError, match=r"cannot resume .*: its model.hidden \(16\) is not that of this run \(99\)"
     ):
+        train(config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["resume", "start"])
+def test_where_a_checkpoint_brings_the_weights_the_pretrained_ones_may_be_gone(
+    how: str, colour_config: MakeConfig, tmp_path: Path
+) -> None:
+    weights = tmp_path / "vgg11.safetensors"
+    network = torchvision.models.vgg11(weights=None, init_weights=False)
+    save_file({f"features.{name}": value for name, value in network.features.state_dict().items()}, weights)
+    config = colour_config()
+    config.model = ModelConfig(library="torchvision", name="vgg11", weights=str(weights), freeze="stage4", hidden=0)
+    config.preprocess.width = 32
+    config.trainer.max_epochs = 1
+    first = train(config)
+    weights.unlink()
+    config.output_dir, config.trainer.max_epochs = str(tmp_path / "more"), 2
+    setattr(config, how, str(first.last))
+    more = train(config)
+    before, after = (load_network(done.last)[0].state_dict() for done in (first, more))
+    assert torch.equal(before["stages.stage4.0.weight"], after["stages.stage4.0.weight"])  # frozen
+    assert not torch.equal(before["stages.stage5.0.weight"], after["stages.stage5.0.weight"])
+    setattr(config, how, None)
+    with pytest.raises(ConfigError, match="no weight file"):
         train(config)
 
 

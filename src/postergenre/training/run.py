@@ -29,8 +29,8 @@ from postergenre.errors import CheckpointError, ConfigError, PosterGenreError
 from postergenre.features import keep_features
 from postergenre.hardware import Hardware, choose_hardware, memory_for
 from postergenre.losses import build_loss
-from postergenre.networks import build_network
-from postergenre.networks.weights import named_tensors
+from postergenre.networks import PosterNetwork, build_network
+from postergenre.networks.weights import load_state, named_tensors
 from postergenre.stopping import stops_told
 from postergenre.training.callbacks import Best, CommonStatistics, EachEpoch, EpochLine, Last, Patience, Pictures
 from postergenre.training.checkpoints import WholeFiles
@@ -139,13 +139,11 @@ def _train(
         data.write_tables(output)
     classifier = _classifier(config, data, hardware, ranks)
     if config.head_epochs and not config.resume:
-        _start_from(_head_first(config, hardware, ranks, data.posters, console), classifier)
-    elif config.start:
-        _start_from(config.start, classifier)
+        head = _head_first(config, hardware, ranks, data.posters, console)
+        classifier.network.load_state_dict(load_network(head)[0].state_dict())
     kept: list[dict[str, str]] = []
     if config.resume:
-        checkpoint, before = read_checkpoint(config.resume)
-        _check_resumable(config.resume, before, classifier.contract)
+        checkpoint, _ = read_checkpoint(config.resume)
         check_run(config.resume, checkpoint, classifier)
         data.first_batch = int(checkpoint.get("batches", 0))
         data.first_epoch = int(checkpoint["epoch"]) + (not data.first_batch)
@@ -308,13 +306,9 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks: Ranks) -> PosterClassifier:
-    preprocess = config.preprocess
-    network = build_network(
-        config.model, num_outputs=len(data.genres), input_size=(preprocess.height, preprocess.width)
-    )
     contract = Contract(
         model=config.model,
-        preprocess=preprocess,
+        preprocess=config.preprocess,
         genres=data.genres,
         headline=data.headline,
         priors=data.priors,
@@ -338,6 +332,7 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks
             "threads": torch.get_num_threads(),
         },
     )
+    network = _network(config, contract)
     kind = ShardedClassifier if config.trainer.strategy == "fsdp" else PosterClassifier
     classifier = kind(
         network,
@@ -348,9 +343,37 @@ def _classifier(config: TrainConfig, data: PosterData, hardware: Hardware, ranks
         seed=config.seed,
         order=data.order,
     )
-    if config.prior_bias:
+    if config.prior_bias and not (config.resume or config.start):
         classifier.start_from_priors()
     return classifier
+
+
+def _network(config: TrainConfig, contract: Contract) -> PosterNetwork:
+    """Return the network with the weights that training begins or goes on with.
+
+    Where a checkpoint brings them, no others are read or downloaded: their file may be gone by then.
+    """
+    preprocess, source = config.preprocess, config.resume or config.start
+    network = build_network(
+        config.model,
+        num_outputs=len(contract.genres),
+        input_size=(preprocess.height, preprocess.width),
+        empty=source is not None,
+    )
+    if source is None:
+        return network
+    _, before = read_checkpoint(source)
+    if config.resume:
+        _check_resumable(source, before, contract)
+    else:
+        _check_start(source, before, contract)
+    theirs, _ = load_network(source)
+    try:
+        load_state(network, theirs.state_dict())
+    except ValueError as error:
+        told = "resume" if config.resume else "start from"
+        raise CheckpointError(f"cannot {told} {source}: {error}; give the same model.* settings") from None
+    return network.to(memory_format=torch.channels_last)
 
 
 def _head_first(
@@ -373,27 +396,19 @@ def _head_first(
     return trained.best
 
 
-def _start_from(path: str | Path, classifier: PosterClassifier) -> None:
-    """Bring the weights of a checkpoint of the same network and genres."""
-    network, before = load_network(path)
+def _check_start(path: str, before: Contract, contract: Contract) -> None:
     for what, theirs, wanted in (
-        ("network", before.model.name, classifier.contract.model.name),
-        ("genres", ", ".join(before.genres), ", ".join(classifier.contract.genres)),
+        ("network", before.model.name, contract.model.name),
+        ("genres", ", ".join(before.genres), ", ".join(contract.genres)),
     ):
         if theirs != wanted:
             raise CheckpointError(f"cannot start from {path}: its {what} ({theirs}) is not that of this run ({wanted})")
-    ours = classifier.contract.data
+    ours = contract.data
     if before.data.get("root") == ours["root"] and before.data.get("fingerprint") != ours["fingerprint"]:
         raise CheckpointError(
             f"cannot start from {path}: it knows these posters with other splits, so that it may have been trained on "
             "what this run validates and tests on"
         )
-    try:
-        classifier.network.load_state_dict(network.state_dict())
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"cannot start from {path}: {str(error).strip().splitlines()[-1].strip()}; give the same model.* settings"
-        ) from None
 
 
 def _check_resumable(path: str, before: Contract, contract: Contract) -> None:
