@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM, for every verb: one line, exit status 130 or 143, nothing torn, no process left."""
 
 import ctypes
+import functools
 import os
 import select
 import signal
@@ -25,7 +26,7 @@ from postergenre.config import reported
 from postergenre.crossvalidation import CrossvalidateConfig, crossvalidate
 from postergenre.errors import StoppedError
 from postergenre.inference import PredictConfig, predict
-from postergenre.stopping import Terminated, status, terminable
+from postergenre.stopping import Terminated, status, stops_told, terminable
 from postergenre.training import TrainConfig, Trained, train
 from postergenre.training.stops import Stops
 
@@ -284,6 +285,37 @@ def test_sigterm_is_as_ctrl_c() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
     assert (status(stop.value), status(KeyboardInterrupt())) == (143, 130)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_stop_does_not_come_where_a_lock_would_be_held_for_ever() -> None:
+    """Python's own handler raises between the taking of a condition's lock and its ``with``: who waits then hangs."""
+    given_back: list[bool] = []
+
+    class Lock:
+        acquire = release = None
+        __enter__ = functools.partial(signal.raise_signal, signal.SIGINT)  # Ctrl-C right after it was taken
+
+        def __exit__(self, *error: object) -> None:
+            given_back.append(True)
+
+    with terminable(), pytest.raises(KeyboardInterrupt), threading.Condition(Lock()):  # type: ignore[arg-type]
+        time.sleep(10)
+    assert given_back == [True]
+
+
+def test_what_breaks_after_a_stop_is_part_of_it() -> None:
+    def breaks() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            raise ValueError("the owner is unknown")
+
+    with pytest.raises(Terminated), terminable():
+        breaks()
+    with pytest.raises(ValueError, match="unknown"), terminable():
+        raise ValueError("unknown")
+    with pytest.raises(StoppedError, match="it is kept"), terminable(), stops_told("it is kept"):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize(

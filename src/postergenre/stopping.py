@@ -5,9 +5,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
 from postergenre.errors import StoppedError
+
+UNGUARDED = (threading.Condition.__enter__.__code__, threading.Condition.__exit__.__code__)
+"""Where a lock is held that no ``with`` statement gives back yet, or any more."""
+SOON = 0.001
+"""Seconds until such a place is left."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -34,19 +38,55 @@ def stops_told(told: str) -> Iterator[None]:
         raise StoppedError(told, status=stop.status) from None
 
 
+class _Stop:
+    """A signal handler that raises, as Python's own for Ctrl-C, but in no place where other threads would then hang."""
+
+    def __init__(self, *numbers: int) -> None:
+        self.asked: type[KeyboardInterrupt] | None = None
+        self._late = 0
+        self._before = {number: signal.signal(number, self) for number in numbers}
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGALRM:
+            number = self._late
+        if frame is not None and frame.f_code in UNGUARDED:
+            self._late = number
+            self._before.setdefault(signal.SIGALRM, signal.signal(signal.SIGALRM, self))
+            signal.setitimer(signal.ITIMER_REAL, SOON)
+            return
+        self.asked = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        if number == signal.SIGTERM:
+            signal.signal(number, signal.SIG_DFL)
+        raise self.asked
+
+    def end(self) -> None:
+        """Give the signals back."""
+        if signal.SIGALRM in self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM raise ``Terminated``; a second one ends the process at once."""
+    """Let SIGTERM raise ``Terminated``; a second one ends the process at once.
+
+    Ctrl-C raises ``KeyboardInterrupt``, where that has not been changed. What breaks in the end that they bring is part
+    of the stop, not an error.
+    """
     if threading.current_thread() is not threading.main_thread():  # where Python takes no signals
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    ctrl_c = signal.getsignal(signal.SIGINT)
+    ours = ctrl_c is signal.default_int_handler or isinstance(ctrl_c, _Stop)
+    stop = _Stop(signal.SIGTERM, *([signal.SIGINT] if ours else []))
     try:
         yield
+    except StoppedError:
+        raise
+    except Exception as error:
+        if stop.asked is None:
+            raise
+        raise stop.asked from error
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    signal.signal(number, signal.SIG_DFL)
-    raise Terminated
+        stop.end()
