@@ -7,7 +7,7 @@ import ast
 import inspect
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from postergenre import errors
@@ -71,7 +71,7 @@ REMEDIES = {
 
 def messages() -> Iterator[tuple[str, str, str]]:
     """Yield class, room and text of every error that the package raises; what varies in a text is an ellipsis."""
-    known = set(classes())
+    known, said = set(classes()), constants()
     for path in sorted(SOURCE.rglob("*.py")):
         room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ def messages() -> Iterator[tuple[str, str, str]]:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
                 name = aliases.get(node.func.id, node.func.id)
                 if name in known:
-                    yield from ((name, room, text) for text in texts_of(node.args[0]))
+                    yield from ((name, room, text) for text in texts_of(node.args[0], said))
 
 
 def classes() -> dict[str, type[errors.PosterGenreError]]:
@@ -97,15 +97,32 @@ def classes() -> dict[str, type[errors.PosterGenreError]]:
     return dict(sorted(found, key=lambda pair: inspect.getsourcelines(pair[1])[1]))
 
 
-def texts_of(node: ast.expr) -> list[str]:
+def constants() -> dict[str, str]:
+    """Return the sentences that have a name of their own, each by it."""
+    texts: dict[str, set[str]] = {}
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
+                texts.setdefault(node.targets[0].id, set()).update(texts_of(node.value, {}))
+    return {name: text for name, found in texts.items() for text in found if len(found) == 1 and " " in text}
+
+
+def texts_of(node: ast.expr, said: Mapping[str, str]) -> list[str]:
     """Return what an expression may say, with an ellipsis for what varies; nothing where no text is in it."""
     if isinstance(node, ast.IfExp):
-        return texts_of(node.body) + texts_of(node.orelse)
+        return texts_of(node.body, said) + texts_of(node.orelse, said)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return [a + b for a in texts_of(node.left) or ["…"] for b in texts_of(node.right) or ["…"]]
-    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-    said = "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts)
-    return [" ".join(said.split())] if re.search(r"\w", said) else []
+        return [a + b for a in texts_of(node.left, said) or ["…"] for b in texts_of(node.right, said) or ["…"]]
+    text = "".join(_said(part, said) for part in (node.values if isinstance(node, ast.JoinedStr) else [node]))
+    return [" ".join(text.split())] if re.search(r"\w", text) else []
+
+
+def _said(part: ast.expr, said: Mapping[str, str]) -> str:
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    if isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Name):
+        return said.get(part.value.id, "…")
+    return "…"
 
 
 def page() -> str:
