@@ -12,6 +12,8 @@ UNGUARDED = (threading.Condition.__enter__.__code__, threading.Condition.__exit_
 """Where a lock is held that no ``with`` statement gives back yet, or any more."""
 SOON = 0.001
 """Seconds until such a place is left."""
+ALARM: int | None = getattr(signal, "SIGALRM", None)
+"""Asks again then; Windows has none."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -47,11 +49,11 @@ class _Stop:
         self._before = {number: signal.signal(number, self) for number in numbers}
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGALRM:
+        if number == ALARM:
             number = self._late
-        if frame is not None and frame.f_code in UNGUARDED:
+        if ALARM and frame is not None and frame.f_code in UNGUARDED:
             self._late = number
-            self._before.setdefault(signal.SIGALRM, signal.signal(signal.SIGALRM, self))
+            self._before.setdefault(ALARM, signal.signal(ALARM, self))
             signal.setitimer(signal.ITIMER_REAL, SOON)
             return
         self.asked = Terminated if number == signal.SIGTERM else KeyboardInterrupt
@@ -61,7 +63,7 @@ class _Stop:
 
     def end(self) -> None:
         """Give the signals back."""
-        if signal.SIGALRM in self._before:
+        if ALARM in self._before:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             signal.signal(number, handler)
