@@ -310,6 +310,13 @@ def test_another_separator_is_told_with_what_to_do(separator: str, tmp_path: Pat
     assert "write commas" not in refusal(tmp_path, "file,label\na.jpg,War\n")
 
 
+def test_names_without_commas_are_not_one_long_name(tmp_path: Path) -> None:
+    """So NumPy prints an array of names."""
+    told = refusal(tmp_path, "Id,Genre\na,\"['Drama' 'War']\"\n")
+    assert "row 2, column Genre: \"['Drama' 'War']\" is not the text of a list of names" in told
+    assert read(tmp_path, "Id,Genre\na,\"[ 'Drama', r'War' ]\"\n").labels == [("Drama", "War")]
+
+
 @pytest.mark.parametrize("text", ["['']", "[' ']", r"['\ud800']", r"['Dra\nma']", "['Dra\7ma']"])
 def test_what_cannot_be_a_genres_name_is_told(text: str, tmp_path: Path) -> None:
     assert "row 2, column Genre: " in refusal(tmp_path, f"Id,Genre\na,{text}\n")

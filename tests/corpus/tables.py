@@ -41,7 +41,7 @@ NOTES = (
 NO_LISTS = (
     "Drama", "{'Drama'}", "('Drama',)", "['Drama'", "[1]", "[['Drama']]", "None", "1", "b'Drama'",
     "[b'Drama']", "f'{1}'",
-    "['Drama', 2]", "{'Drama': 1}", "[x for x in 'ab']", "__import__('os').getcwd()", "[" * 3000,
+    "['Drama', 2]", "{'Drama': 1}", "['Drama' 'War']", "[x for x in 'ab']", "__import__('os').getcwd()", "[" * 3000,
     "-" * 3000 + "1", "['']",
     "9" * 5000, "['Drama'] + ['War']", "\\",
 )  # fmt: skip

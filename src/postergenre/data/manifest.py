@@ -7,13 +7,16 @@ that say more about a poster; see ``columns``.
 """
 
 import ast
+import io
 import os
 import re
+import tokenize
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from token import STRING
 
 import numpy as np
 import pandas as pd
@@ -252,11 +255,14 @@ def _original_labels(table: pd.DataFrame) -> tuple[list[tuple[str, ...]], list[s
 def _parse_list(text: str) -> tuple[str, ...] | None:
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        strings = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type == STRING]
+    except (ValueError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError):
         return None
-    if isinstance(value, list) and all(isinstance(name, str) and name.strip() for name in value):
-        return tuple(dict.fromkeys(value))
-    return None
+    if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
+        return None
+    if len(strings) != len(value):
+        return None  # as NumPy prints them, without commas: to Python that is one long name
+    return tuple(dict.fromkeys(value))
 
 
 def _splits(table: pd.DataFrame, problems: list[Problem]) -> list[str] | None:
