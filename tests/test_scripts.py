@@ -3,6 +3,7 @@
 import csv
 import html
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +123,22 @@ def test_a_gpu_that_is_not_there_is_told_with_what_to_write_instead(tmp_path: Pa
     assert done.stderr.startswith("error: trainer.gpus=1, but torch")
     assert "finds no CUDA GPU here; write trainer.gpus=0 or trainer.gpus=auto" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "arguments", "setting"),
+    [("train", [], "hydra.run.dir"), ("predict", ["checkpoint=x", "posters=x"], "hydra.run.dir"),
+     ("train", ["-m", "seed=1,2"], "hydra.sweep.dir")],
+)  # fmt: skip
+@pytest.mark.parametrize("folder", ["/proc", "/proc/new"])
+def test_a_run_whose_folder_cannot_be_written_says_so(
+    script: str, arguments: list[str], setting: str, folder: str, tmp_path: Path
+) -> None:
+    done = run(script, *arguments, f"{setting}={folder}", cwd=tmp_path, status=1)
+    assert re.fullmatch(
+        rf"error: cannot write to the folder {folder}: .+; give another with {setting}=FOLDER\n", done.stderr
+    )
 
 
 @pytest.mark.skipif(sys.gettrace() is not None, reason="Hydra shows its tracebacks where lines are traced")

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 from hydra.core.config_store import ConfigStore
@@ -27,7 +28,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from postergenre.errors import ConfigError, PosterGenreError, StoppedError
+from postergenre.errors import ConfigError, PosterGenreError, StoppedError, brief
 from postergenre.stopping import status, terminable
 from postergenre.web import without_secrets
 
@@ -140,6 +141,30 @@ def reported() -> Iterator[None]:
         failure.write_text(told + "\n", encoding="utf-8")
     if stops or failure is None:
         raise SystemExit(code)
+
+
+class Folder(Callback):
+    """Sees to it, before Hydra makes a run's folder and shows a traceback, that it can be made and written to."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Tell in one line, with exit status 1, where it cannot."""
+        self._make(config.hydra.run.dir, "hydra.run.dir")
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Tell it of the folder of all runs."""
+        self._make(config.hydra.sweep.dir, "hydra.sweep.dir")
+
+    def _make(self, folder: str, setting: str) -> None:
+        with reported():
+            try:
+                Path(folder).mkdir(parents=True, exist_ok=True)
+                with TemporaryFile(dir=folder):
+                    pass
+            except (OSError, ValueError) as error:  # a NUL in its name
+                reason = error.strerror if isinstance(error, OSError) else error
+                raise ConfigError(
+                    f"cannot write to the folder {brief(folder)}: {reason}; give another with {setting}=FOLDER"
+                ) from None
 
 
 class SweepTable(Callback):

@@ -4,11 +4,18 @@ import re
 
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What ends a line, what a terminal obeys, and what UTF-8 cannot write."""
+LONG = 200
+"""Characters up to which an error shows what somebody wrote whole."""
 
 
 def printable(text: str) -> str:
     """Return the text on one line: names of files may hold anything, and what is no letter is spelled in escapes."""
     return UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def brief(text: str) -> str:
+    """Return a text without its middle where it is too long for a sentence."""
+    return text if len(text) <= LONG else f"{text[: LONG // 2]} … {text[-LONG // 2 :]}"
 
 
 class PosterGenreError(Exception):

@@ -4,10 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from postergenre.errors import ConfigError
-
-SHOWN = 100
-"""Characters that an error shows of what is too long for a path."""
+from postergenre.errors import ConfigError, brief
 
 
 def expanded(path: str | Path) -> Path:
@@ -22,6 +19,5 @@ def expanded(path: str | Path) -> Path:
             os.stat(path)
     except (OSError, ValueError) as error:  # too long, links in a circle, or a NUL
         reason = error.strerror if isinstance(error, OSError) else error
-        shown = path if len(path) <= SHOWN else f"{path[:SHOWN]} …"
-        raise ConfigError(f"{shown!r} cannot be used as a path: {reason}") from None
+        raise ConfigError(f"{brief(path)!r} cannot be used as a path: {reason}") from None
     return Path(path)

@@ -21,8 +21,8 @@ from token import STRING
 import numpy as np
 import pandas as pd
 
-from postergenre.data.table import LINE, SHOWN, brief, read_table
-from postergenre.errors import DataError
+from postergenre.data.table import LINE, SHOWN, read_table
+from postergenre.errors import DataError, brief
 from postergenre.genres import NAMES, GenreMapping, Genres, is_name
 
 SPLITS = ("train", "val", "test")

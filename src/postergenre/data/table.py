@@ -15,8 +15,6 @@ LINE = " line"
 """Column of the line numbers: no column of a CSV keeps a blank in front."""
 SHOWN = 10
 """How many of many problems an error names."""
-LONG = 200
-"""Characters up to which an error shows a cell whole."""
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -64,11 +62,6 @@ def _line_numbers(table: pd.DataFrame) -> list[int]:
     breaks = sum((table[name].str.count("\n") for name in table.columns), start=pd.Series(0, index=table.index))
     lines: list[int] = (np.arange(len(table)) + 1 + breaks.cumsum().shift(fill_value=0)).astype(int).tolist()
     return lines
-
-
-def brief(text: str) -> str:
-    """Return a text without its middle where it is too long for a sentence."""
-    return text if len(text) <= LONG else f"{text[: LONG // 2]} … {text[-LONG // 2 :]}"
 
 
 def _reason(path: Path, error: Exception) -> str:
