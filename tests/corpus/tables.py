@@ -208,7 +208,8 @@ def a_bad_row(random: np.random.Generator) -> Table:
         # Where there are marks, the text is against them, too.
         told = [genres, "against the 0/1 columns'"] if draft.columns else [key, "repeats row {} with other genres"]
     elif what == "control character":
-        name = _one(["Dra\7ma", "Dra\x1b[2Jma", "D" * 101], random)
+        names = ["Dra\7ma", "Dra\x1b[2Jma", "D" * 101]
+        name = _one([*names, "Dra\nma", "Dra\ud800ma"] if draft.original else names, random)
         draft.cell(number, genres, str([name]) if draft.original else name)
         told = [genres, "cannot be a genre"]
     elif what == "split":

@@ -362,12 +362,8 @@ def _network(config: TrainConfig, contract: Contract) -> PosterNetwork:
     )
     if source is None:
         return network
-    _, before = read_checkpoint(source)
-    if config.resume:
-        _check_resumable(source, before, contract)
-    else:
-        _check_start(source, before, contract)
-    theirs, _ = load_network(source)
+    theirs, before = load_network(source)
+    (_check_resumable if config.resume else _check_start)(source, before, contract)
     try:
         load_state(network, theirs.state_dict())
     except ValueError as error:
