@@ -1,9 +1,12 @@
 """A run that is resumed in the middle of an epoch is, to the bit, the run that nobody interrupted."""
 
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from pytorch_lightning import Trainer
+from rich.console import Console
 
 from conftest import ROOT, small_config
 from postergenre.augment import Augment
@@ -82,7 +86,11 @@ def test_a_run_goes_on_in_an_epoch_as_if_never_interrupted(
     for place in (within[len(within) // 2], places[-2]):
         rest = config(place.name)
         rest.resume = str(place / "checkpoints" / "last.ckpt")
-        resumed = train(rest)
+        log, started = StringIO(), time.perf_counter()
+        resumed = train(rest, console=Console(file=log))
+        took = [float(seconds) for seconds in re.findall(r"(\d+) s$", log.getvalue(), re.MULTILINE)]
+        assert took
+        assert sum(took) <= time.perf_counter() - started + len(took)  # each is rounded
         assert resumed.scores == whole.scores
         found = left(place)
         assert found.keys() == wanted.keys()
