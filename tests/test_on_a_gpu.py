@@ -56,7 +56,7 @@ def test_what_stays_behind_is_noticed() -> None:
     loss = Forgetful()
     with imagined():
         _, targets = posters()
-        with pytest.raises(RuntimeError, match="two (different )?devices"):
+        with pytest.raises(RuntimeError, match=r"two (different )?devices"):
             moved(loss)(targets, targets)
 
 
