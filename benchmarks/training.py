@@ -73,7 +73,7 @@ def bare_step(made: PosterClassifier, hardware: Hardware, batch_size: int) -> Ca
     images = torch.randint(0, 256, (batch_size, 3, preprocess.height, preprocess.width), dtype=torch.uint8).to(device)
     targets = torch.randint(0, 2, (batch_size, len(made.contract.genres))).float().to(device)
     network = deepcopy(made.network).to(device).train()
-    optimizer = build_optimizer(network, made.optim, fused=device.type == "cuda")
+    optimizer = build_optimizer(network, made.optim, fused=hardware.precision != "16")  # as Trainer has it
 
     def step() -> None:
         with hardware.autocast():
