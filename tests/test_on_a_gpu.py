@@ -5,7 +5,6 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from postergenre.augment import Augment
 from postergenre.losses import LOSSES, LossConfig, build_loss
 from postergenre.mixing import mix
 from postergenre.networks import ModelConfig, build_network
@@ -80,8 +79,8 @@ def test_every_network_and_view_computes_where_the_posters_are(pool: str, tta: s
         assert averaged(network, posters()[0], tta).device == GPU
 
 
-@pytest.mark.parametrize("augment", [Augment(mixup=0.4), Augment(cutmix=0.4)])
-def test_batches_are_mixed_where_they_are(augment: Augment) -> None:
+@pytest.mark.parametrize(("mixup", "cutmix"), [(0.4, 0.0), (0.0, 0.4)])
+def test_batches_are_mixed_where_they_are(mixup: float, cutmix: float) -> None:
     with imagined():
-        mixed = mix(*posters(), mixup=augment.mixup, cutmix=augment.cutmix, seed=[0, 1, 2])
+        mixed = mix(*posters(), mixup=mixup, cutmix=cutmix, seed=[0, 1, 2])
         assert [tensor.device for tensor in mixed] == [GPU, GPU]
