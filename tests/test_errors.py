@@ -1,6 +1,6 @@
 import pytest
 
-from postergenre.errors import DataError, PosterGenreError, printable
+from postergenre.errors import MANY, DataError, PosterGenreError, brief_list, printable
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,16 @@ def test_every_error_of_ours_is_one_line() -> None:
     assert PosterGenreError.__subclasses__()
     for kind in PosterGenreError.__subclasses__():
         assert kind.__str__ is PosterGenreError.__str__
+
+
+def test_names_are_told_whole_where_a_sentence_can_hold_them() -> None:
+    few = [f"column {i}" for i in range(MANY)]
+    assert brief_list(few) == ", ".join(few)
+    assert brief_list([*few, "one more"]) == ", ".join(few)
+
+
+def test_names_of_any_length_stay_a_sentence() -> None:
+    told = brief_list(["a" * 10**6, "b" * 10**6, "end"])
+    assert told.startswith("aaa")
+    assert told.endswith("b, end")
+    assert len(told) < 1000

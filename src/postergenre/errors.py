@@ -1,11 +1,15 @@
 """The mistakes a user can make. Each message says what is wrong, where, and what to do; anything else is our bug."""
 
 import re
+from collections.abc import Iterable
+from itertools import islice
 
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What ends a line, what a terminal obeys, and what UTF-8 cannot write."""
 LONG = 200
 """Characters up to which an error shows what somebody wrote whole."""
+MANY = 30
+"""Names that an error looks at."""
 
 
 def printable(text: str) -> str:
@@ -13,9 +17,14 @@ def printable(text: str) -> str:
     return UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
 
 
-def brief(text: str) -> str:
+def brief(text: str, longest: int = LONG) -> str:
     """Return a text without its middle where it is too long for a sentence."""
-    return text if len(text) <= LONG else f"{text[: LONG // 2]} … {text[-LONG // 2 :]}"
+    return text if len(text) <= longest else f"{text[: longest // 2]} … {text[-longest // 2 :]}"
+
+
+def brief_list(names: Iterable[str]) -> str:
+    """Return names for a sentence, though they may be any number and each of any length."""
+    return brief(", ".join(islice(names, MANY)), longest=600)
 
 
 class PosterGenreError(Exception):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from postergenre.auditing.subject import Subject
 from postergenre.classifier.contract import find_checkpoints
 from postergenre.data.manifest import Problem, refuse
-from postergenre.errors import DataError
+from postergenre.errors import DataError, brief_list
 from postergenre.hardware import choose_hardware
 from postergenre.inference.predictor import Predictor
 
@@ -59,7 +59,7 @@ def read_predictions(path: Path, subject: Subject) -> Scores:
     if "poster" not in columns or not genres:
         raise DataError(
             f"{path} has no column {'of a genre of this set' if 'poster' in columns else 'poster'}; it has: "
-            f"{', '.join(columns[:30])}"
+            f"{brief_list(columns)}"
         )
     place_of = _places(subject)
     posters = [row["poster"] or "" for row in rows]  # a row that is cut short has none

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from postergenre.collecting.config import ColumnsConfig
 from postergenre.collecting.titles import Listing, Skip, Title, file_name, parse_genres, tidy
-from postergenre.errors import DataError
+from postergenre.errors import DataError, brief_list
 from postergenre.web import is_address
 
 IMAGE = (
@@ -68,11 +68,11 @@ def listing(path: Path, columns: ColumnsConfig, *, name: str) -> Listing:
         onehot = _onehot(header, rows, but=(image, known))
         notes.append(f"no column of genres: taken for one each are {', '.join(onehot) or 'none'}")
     if missing := [column for column in onehot if column not in header]:
-        raise DataError(f"{path} has no column {', '.join(missing)}; it has: {', '.join(header[:30])}")
+        raise DataError(f"{path} has no column {', '.join(missing)}; it has: {brief_list(header)}")
     if not genres and not onehot:
         raise DataError(
             f"{path} has no column of genres; set columns.genres=NAME or columns.onehot=[…], out of: "
-            f"{', '.join(header[:30])}"
+            f"{brief_list(header)}"
         )
     kept = [column for column in header if column not in ("", "Id", image, genres, known, *onehot)]
     items: dict[str, Title | Skip] = {}
@@ -109,7 +109,7 @@ def _column(
     elif not needed:
         return None
     raise DataError(
-        f"{path} has no column {asked or ', '.join(usual[:4])}; set {setting}=NAME, one of: {', '.join(header[:30])}"
+        f"{path} has no column {asked or ', '.join(usual[:4])}; set {setting}=NAME, one of: {brief_list(header)}"
     )
 
 

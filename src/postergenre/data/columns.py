@@ -6,7 +6,7 @@ from pathlib import Path
 
 from postergenre.data.manifest import Manifest
 from postergenre.data.table import LINE, read_table
-from postergenre.errors import ConfigError
+from postergenre.errors import ConfigError, brief_list
 
 DECADE = "decade"
 YEAR = "year"
@@ -37,7 +37,7 @@ def read_columns(path: Path, manifest: Manifest, names: Sequence[str]) -> dict[s
         source = YEAR if name == DECADE and DECADE not in columns and YEAR in columns else name
         if source not in columns:
             wanted = f"{name!r} (nor 'year')" if name == DECADE else repr(name)
-            raise ConfigError(f"{path} has no column {wanted} to group by; it has: {', '.join(columns)}")
+            raise ConfigError(f"{path} has no column {wanted} to group by; it has: {brief_list(columns)}")
         cells = table[source].iloc[first].tolist()
         found[name] = [_decade(cell) if source != name else _values(cell) for cell in cells]
     return found

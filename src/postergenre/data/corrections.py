@@ -11,7 +11,7 @@ import pandas as pd
 
 from postergenre.data.manifest import Manifest, Problem, refuse
 from postergenre.data.table import LINE, read_table
-from postergenre.errors import DataError
+from postergenre.errors import DataError, brief_list
 
 NAMES = ("id", "Id", "image")
 """What the column of ids may be called: as in ``suspects.csv``, or as in a poster CSV."""
@@ -179,6 +179,6 @@ def _ids(path: Path, table: pd.DataFrame, setting: str) -> str:
     if column is None:
         raise DataError(
             f"{path} of data.{setting} has no column {' or '.join(NAMES)}; it has: "
-            f"{', '.join(table.columns.drop(LINE)[:30])}"
+            f"{brief_list(table.columns.drop(LINE))}"
         )
     return column

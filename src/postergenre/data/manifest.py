@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from postergenre.data.table import LINE, SHOWN, read_table
-from postergenre.errors import DataError, brief
+from postergenre.errors import DataError, brief, brief_list
 from postergenre.genres import NAMES, GenreMapping, Genres, is_name
 
 SPLITS = ("train", "val", "test")
@@ -205,7 +205,7 @@ def _require(path: Path, table: pd.DataFrame, *columns: str) -> None:
         names = table.columns.drop(LINE)
         hint = "; write commas between its cells" if len(names) == 1 and re.search(r"[;\t|]", names[0]) else ""
         raise DataError(
-            f"{path} has no column {', '.join(missing)}; it has: {brief(', '.join(names[:30]))}{hint}. "
+            f"{path} has no column {', '.join(missing)}; it has: {brief_list(names)}{hint}. "
             "Known schemas: 'Id, Genre, one 0/1 column per genre' and 'image, genres[, split]'"
         )
 

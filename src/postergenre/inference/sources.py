@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from postergenre.errors import ConfigError, DataError
+from postergenre.errors import ConfigError, DataError, brief_list
 from postergenre.web import SCHEMES, is_address, scheme
 
 TAKES = (
@@ -129,7 +129,7 @@ def _cells(rows: Iterator[list[str]], table: Path, column: str | None) -> Iterat
         )
     if column not in header:
         asked = f"no column {column}" if column else "no columns 'Id, Genre' or 'image, genres' as a poster CSV has"
-        raise DataError(f"{table} has {asked}; write column=NAME, one of: {', '.join(header[:30])}")
+        raise DataError(f"{table} has {asked}; write column=NAME, one of: {brief_list(header)}")
     place = header.index(column)
     original = column == "Id" and "Genre" in header  # ids, whose pictures lie as they do in training
     folder = str(table.parent)
