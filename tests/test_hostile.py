@@ -1,7 +1,6 @@
 """Files of strangers are refused in a sentence: nothing in them runs, nothing beside them is read, little is taken."""
 
 import ast
-import csv
 import os
 import re
 import resource
@@ -120,14 +119,6 @@ def _manifest(path: Path, scene: Scene) -> None:
 
 def _honest(scene: Scene) -> Any:
     return read_manifest(scene.posters / "train.csv", images=scene.posters / "Images")
-
-
-@pytest.fixture(autouse=True)
-def long_cells() -> Iterator[None]:
-    """What the collector leaves behind: a cell may then be very long, whoever reads a CSV after it."""
-    before = csv.field_size_limit(1 << 24)
-    yield
-    csv.field_size_limit(before)
 
 
 def _predictions(path: Path, scene: Scene) -> None:

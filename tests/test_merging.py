@@ -11,6 +11,7 @@ import pytest
 
 from conftest import Server, read_csv
 from postergenre.collecting import CollectConfig, ColumnsConfig, WebConfig, collect
+from postergenre.collecting.tables import read_table
 from postergenre.collecting.titles import file_name, parse_genres
 from postergenre.data.manifest import read_manifest
 from postergenre.data.synthetic import draw_poster
@@ -258,3 +259,13 @@ def test_a_set_that_cannot_be_merged_is_told(tmp_path: Path, two_sets: list[str]
     rows = collected(tmp_path, merge=two_sets, output=str(tmp_path / "whole"))
     assert len(rows) == 3
     assert "is not a picture" in read_csv(tmp_path / "whole" / "skipped.csv")[0]["reason"]
+
+
+def test_long_plots_are_read_and_nobody_else_reads_cells_of_that_length(tmp_path: Path) -> None:
+    before, plot, path = csv.field_size_limit(), "once " * 100_000, tmp_path / "films.csv"
+    path.write_text(f"id,plot\n1,{plot}\n")
+    assert read_table(path) == (["id", "plot"], [{"id": "1", "plot": plot.strip()}])
+    path.write_text(f"id,plot\n1,{'x' * (1 << 25)}\n")
+    with pytest.raises(DataError, match="field larger than field limit"):
+        read_table(path)
+    assert csv.field_size_limit() == before

@@ -28,7 +28,7 @@ def read_table(path: Path) -> tuple[list[str], Rows]:
     """
     if not path.is_file():
         raise DataError(f"no CSV at {path}")
-    csv.field_size_limit(1 << 24)  # plots of films are long
+    shorter = csv.field_size_limit(1 << 24)  # plots of films are long
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             begin = file.readline()
@@ -38,6 +38,8 @@ def read_table(path: Path) -> tuple[list[str], Rows]:
             rows = [dict(zip(header, (cell.strip() for cell in row), strict=False)) for row in table if any(row)]
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise DataError(f"cannot read {path} as a UTF-8 CSV: {error}") from None
+    finally:
+        csv.field_size_limit(shorter)
     if not rows or len(set(header)) < len(header):
         raise DataError(f"{path} has {'a column twice' if rows else 'no row below its header'}")
     return header, [{name: row.get(name, "") for name in header} for row in rows]
