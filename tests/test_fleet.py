@@ -465,10 +465,15 @@ def test_ctrl_c_ends_ray_too_and_the_run_goes_on_later(trained: Trained, posters
         f"error: stopped; the parts that were complete are in {table}, and the same command goes on with them"
     )
     assert not [path for path in Path("/proc").glob("[0-9]*") if in_session(path, run.pid)]
-    # On a slow machine the fourth part may be complete, too, without the poster that its server held back too long.
-    kept = [row["error"] is None for row in rows(table)]
-    assert kept[:18] == [number not in BAD for number in range(18)]
-    assert kept[18:] in ([], [True, True, False, True])
+    # On a slow machine the last part may be complete before another, without the poster that its server held too long.
+    kept = {row["poster"]: row["error"] is None for row in rows(table)}
+    parts = [[server.address + path for path in paths[start : start + 6]] for start in range(0, NUM_POSTERS, 6)]
+    complete = [part for part in parts if not kept.keys().isdisjoint(part)]
+    assert len(complete) >= 3
+    assert [*kept] == [poster for part in complete for poster in part]
+    for poster, is_kept in kept.items():
+        number = int(Path(poster).stem)
+        assert is_kept == (number not in {*BAD, 20})
 
 
 def in_session(place: Path, session: int) -> bool:
