@@ -382,6 +382,21 @@ def test_a_turned_jpeg_is_read_upright(tmp_path: Path) -> None:
     assert int(preprocess.read(tmp_path / "a.jpg")[0, 0].max()) == 0  # turned it is wide: bars above and below
 
 
+def test_metadata_behind_other_segments_or_padding_turns_a_jpeg_too(tmp_path: Path) -> None:
+    plain, exif = BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.full((50, 34, 3), 99, np.uint8)).save(plain, "jpeg", exif=exif)
+    content = plain.getvalue()
+    place = content.index(b"\xff\xe1")
+    comment = b"\xff\xfe\x00\x08\xff\xda\xff\xd9oh"  # of eight bytes, that look as if a scan began in it
+    for between in (comment, b"\xff", comment * 3 + b"\xff\xff"):
+        odd = content[:place] + between + content[place:]
+        preprocess = Preprocess(height=40, width=40, resize="letterbox")
+        read = preprocess.read(odd)
+        assert int(read[0, 0].max()) == 0  # turned it is wide: bars above and below
+        assert torch.equal(read, preprocess(open_picture(odd)))
+
+
 @pytest.mark.parametrize("resize", ["stretch", "letterbox", "crop"])
 @pytest.mark.parametrize("size", [(60, 90), (90, 60), (300, 40), (64, 64), (40, 300)])
 def test_maps_of_the_pixels_lie_back_on_the_picture(resize: str, size: tuple[int, int]) -> None:
