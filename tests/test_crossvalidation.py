@@ -112,6 +112,44 @@ def test_two_cross_validations_are_compared_genre_by_genre(
     )
 
 
+def test_the_networks_of_a_fold_answer_together(
+    colour_posters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in (0, 1):
+        crossvalidate(config(colour_posters, tmp_path / f"{seed}", folds=[1, 3], seed=seed))
+    capsys.readouterr()
+    members = [str(tmp_path / name) for name in "01"]
+    together = CrossvalidateConfig(ensemble=members, folds=[3, 1], output_dir=str(tmp_path / "both"))
+    found = crossvalidate(together)
+    printed = capsys.readouterr().out
+    logits = [
+        torch.tensor([[float(row[name]) for name in COLOURS] for row in read_csv(place / "predictions.csv")]).logit()
+        for place in (tmp_path / "0", tmp_path / "1", tmp_path / "both")
+    ]
+    assert not torch.allclose(logits[0], logits[1], atol=1e-2)
+    order = sorted(range(len(logits[2])), key=lambda row: read_csv(tmp_path / "both" / "predictions.csv")[row]["fold"])
+    assert torch.allclose(logits[2][order], (logits[0] + logits[1]) / 2, atol=1e-2)
+    summary = json.loads((tmp_path / "both" / "crossvalidation.json").read_text())
+    assert [*summary["folds"]] == ["3", "1"]
+    assert found.pooled["bce"] < max(
+        json.loads((Path(member) / "crossvalidation.json").read_text())["pooled"]["bce"] for member in members
+    )
+    assert "2 folds, test splits" in printed
+    assert not [*(tmp_path / "both").rglob("*.ckpt")]
+
+
+def test_an_ensemble_that_lacks_a_fold_is_told_before_any_answers(colour_posters: Path, tmp_path: Path) -> None:
+    crossvalidate(config(colour_posters, tmp_path / "one", folds=[0]))
+    members = [str(tmp_path / "one"), str(tmp_path / "none")]
+    with pytest.raises(ConfigError, match=r"none of the ensemble has no fold 0: there is no .*none/fold0/checkpoints"):
+        crossvalidate(CrossvalidateConfig(ensemble=members, folds=[0], output_dir=str(tmp_path / "both")))
+    with pytest.raises(ConfigError, match=r"one of the ensemble has no fold 2: there is no"):
+        crossvalidate(CrossvalidateConfig(ensemble=members[:1] * 2, folds=[0, 2], output_dir=str(tmp_path / "both")))
+    assert not (tmp_path / "both").exists()
+    with pytest.raises(ConfigError, match=r"ensemble takes two or more folders, as ensemble=\[A,B\], not .*one alone"):
+        CrossvalidateConfig(ensemble=members[:1])
+
+
 def test_a_cross_validation_that_cannot_be_compared_with_is_told_before_training(
     colour_posters: Path, tmp_path: Path
 ) -> None:

@@ -17,11 +17,16 @@ class CrossvalidateConfig(TrainConfig):
     """As in evaluation: ``none``, ``flip`` or ``crops``."""
     against: str | None = None
     """The folder of another cross-validation of the same posters to compare with, genre by genre."""
+    ensemble: list[str] = field(default_factory=list)
+    """Folders of cross-validations of the same posters: their networks of a fold answer together, and nothing is
+    trained. Of the other settings, ``folds``, ``tta``, ``against`` and ``trainer.gpus`` count."""
 
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
         if not self.folds or len(set(self.folds)) < len(self.folds) or not set(self.folds) <= set(range(NUM_FOLDS)):
             raise ConfigError(f"folds must be different numbers in 0 … {NUM_FOLDS - 1}, not {self.folds}")
+        if len(self.ensemble) == 1:
+            raise ConfigError(f"ensemble takes two or more folders, as ensemble=[A,B], not {self.ensemble[0]} alone")
         if self.data.split != "fixed":
             raise ConfigError(f"cross-validation makes its own splits: data.split=fixed, not {self.data.split}")
         for name in ("resume", "start"):

@@ -3,6 +3,7 @@
 import csv
 import json
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from postergenre.stopping import stops_told
 from postergenre.training import TrainConfig, train
 from postergenre.training.ranks import launched
 
+CHECKPOINT = Path("checkpoints", "best.ckpt")
+"""Of a fold, in its folder."""
 SHOWN = (
     ("mAP, headline genres", "map"),
     ("mAP, all genres", "map_all"),
@@ -68,9 +71,10 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
 
     A fold's checkpoint is chosen, calibrated and given its thresholds by its validation posters; its test posters are
     scored once. Folds that a former run left in ``output_dir`` with the same settings are read and not trained again.
+    Of an ensemble, the checkpoints that former runs left answer together.
 
     Raises:
-        PosterGenreError: A setting or the posters cannot be used.
+        PosterGenreError: A setting, the posters or a checkpoint cannot be used.
     """
     if launched() is not None:
         raise ConfigError("cross-validation starts the processes of its folds itself: leave torchrun or srun out")
@@ -78,8 +82,11 @@ def crossvalidate(config: CrossvalidateConfig) -> Crossvalidated:
         check_comparable(expanded(config.against), config.folds)
     console = Console()
     output = Path(config.output_dir)
-    posters = _read(config)  # once: a fold only parts them anew
-    found = [_fold(config, fold, console, posters) for fold in config.folds]
+    if config.ensemble:
+        found = _ensemble(config)
+    else:
+        posters = _read(config)  # once: a fold only parts them anew
+        found = [_fold(config, fold, console, posters) for fold in config.folds]
     contract = found[0].contract
     raw, logits, targets = (torch.cat([getattr(fold, name) for fold in found]) for name in ("raw", "logits", "targets"))
     headline = contract.headline_mask()
@@ -124,14 +131,16 @@ def _read(config: CrossvalidateConfig) -> Posters:
 def _fold(config: CrossvalidateConfig, fold: int, console: Console, posters: Posters) -> Scored:
     folder = Path(config.output_dir) / f"fold{fold}"
     settings = {
-        name: value for name, value in asdict(config).items() if name not in ("folds", "tta", "against", "output_dir")
+        name: value
+        for name, value in asdict(config).items()
+        if name in TrainConfig.__dataclass_fields__ and name != "output_dir"
     }
     settings["data"] |= {"fold": fold, "workers": None, "cache": None, "cache_limit": None}
     for name in ("exclude", "relabel"):  # what they say matters, not where they lie
         del settings["data"][name]
     if posters.corrections:
         settings["data"]["corrections"] = posters.corrections.digest
-    memory, checkpoint = folder / "settings.json", folder / "checkpoints" / "best.ckpt"
+    memory, checkpoint = folder / "settings.json", folder / CHECKPOINT
     told = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     if memory.is_file() and checkpoint.is_file():
         if memory.read_text(encoding="utf-8") != told:
@@ -146,15 +155,32 @@ def _fold(config: CrossvalidateConfig, fold: int, console: Console, posters: Pos
         with kept:
             train(_training(config, fold, folder), posters=posters, pictures=False)
         memory.write_text(told, encoding="utf-8")  # last: an interrupted fold is trained again
+    return _tested(config, fold, [checkpoint], posters=posters)
+
+
+def _ensemble(config: CrossvalidateConfig) -> list[Scored]:
+    checkpoints = {
+        fold: [expanded(member) / f"fold{fold}" / CHECKPOINT for member in config.ensemble] for fold in config.folds
+    }
+    for fold, paths in checkpoints.items():  # all, before any answers
+        for member, path in zip(config.ensemble, paths, strict=True):
+            if not path.is_file():
+                raise ConfigError(f"{member} of the ensemble has no fold {fold}: there is no {path}")
+    return [_tested(config, fold, paths) for fold, paths in checkpoints.items()]
+
+
+def _tested(
+    config: CrossvalidateConfig, fold: int, checkpoints: Sequence[Path], *, posters: Posters | None = None
+) -> Scored:
     return scored(
         EvaluateConfig(
-            checkpoint=str(checkpoint),
+            checkpoint=[str(path) for path in checkpoints],
             split="test",
             tta=config.tta,
             report=False,
             gpus=config.trainer.gpus if config.trainer.gpus in ("auto", "0") else "1",
             num_resamples=100,  # the spread over folds says more
-            output_dir=str(folder / "test"),
+            output_dir=str(Path(config.output_dir) / f"fold{fold}" / "test"),
         ),
         Console(quiet=True),
         posters=posters,
