@@ -8,7 +8,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from conftest import evaluate_config, read_csv, small_config
+from conftest import COLOURS, evaluate_config, read_csv, small_config
 from postergenre.classifier.contract import find_checkpoints, read_checkpoint
 from postergenre.errors import CheckpointError, ConfigError
 from postergenre.evaluation import EvaluateConfig, evaluate
@@ -146,6 +146,22 @@ def test_checkpoints_of_different_splits_are_not_compared(
         evaluate(config(trained, tmp_path, against=str(fold1)))
     with pytest.raises(CheckpointError, match="was trained beside other test posters"):
         evaluate(config(trained, tmp_path, checkpoint=[str(trained.best), str(fold1)]))
+
+
+def test_the_folder_of_the_posters_may_be_named_in_two_ways(
+    trained: Trained, colour_posters: Path, tmp_path: Path
+) -> None:
+    """Once as it is, once by a way round: checkpoints of the same posters still stand together."""
+    (tmp_path / "here").symlink_to(colour_posters)
+    again = small_config(tmp_path / "here", tmp_path / "run")
+    again.trainer.max_epochs = 1
+    other = train(again).best
+    evaluate(config(trained, tmp_path / "out", checkpoint=[str(trained.best), str(other)], against=str(other)))
+    told = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert [row["genre"] for row in told["against"]["genres"]] == list(COLOURS)
+    assert told["against"]["genres"][0]["difference"] == pytest.approx(
+        told["genres"][0]["ap"] - told["against"]["genres"][0]["other_ap"], abs=1e-6
+    )
 
 
 def test_an_ensemble_averages_logits(trained: Trained, tmp_path: Path) -> None:

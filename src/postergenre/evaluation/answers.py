@@ -47,6 +47,12 @@ class Answers:
     columns: dict[str, list[tuple[str, ...]]]
     """What the columns to group by say about each of the N posters."""
 
+    def on_posters_of(self, other: "Answers") -> bool:
+        """Return whether both are about the same posters, row by row; their folder may be named in two ways."""
+        ours, theirs = (answers.contract.data.get("fingerprint") for answers in (self, other))
+        same_training = ours is not None and ours == theirs and self.split == other.split and not self.elsewhere
+        return self.paths == other.paths or (same_training and len(self.paths) == len(other.paths))
+
 
 def answer(checkpoints: Sequence[Path], config: EvaluateConfig, *, posters: Posters | None = None) -> Answers:
     """Return what ``checkpoints`` answer together on the split that ``config`` asks for.
@@ -67,7 +73,7 @@ def answer(checkpoints: Sequence[Path], config: EvaluateConfig, *, posters: Post
         return first
     contract = Contract.together([member.contract for member in members])
     for path, member in zip(checkpoints, members, strict=True):
-        if member.paths != first.paths:
+        if not member.on_posters_of(first):
             raise CheckpointError(f"{path} was trained beside other {first.split} posters than {checkpoints[0]}")
     logits = torch.stack([member.logits for member in members]).mean(dim=0)
     notes = [*dict.fromkeys(note for member in members for note in member.notes)]

@@ -129,7 +129,7 @@ def _history(checkpoint: Path) -> list[dict[str, float]]:
 
 def _against(config: EvaluateConfig, answers: Answers) -> Comparison:
     others = answer(find_checkpoints(config.against), replace(config, groups=[]))
-    if others.contract.genres != answers.contract.genres or others.paths != answers.paths:
+    if others.contract.genres != answers.contract.genres or not answers.on_posters_of(others):
         raise CheckpointError(
             f"{config.against} was trained beside other {answers.split} posters or genres than {config.checkpoint}: "
             "the two cannot be compared"
