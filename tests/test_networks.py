@@ -239,6 +239,30 @@ def test_a_last_batch_of_one_poster_is_standardised_by_what_came_before() -> Non
     assert torch.allclose(layer(one), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(("library", "name"), [("tiny", "tiny"), ("torchvision", "resnet18"), ("timm", "resnet18")])
+def test_batch_norms_that_are_frozen_answer_as_before_and_train_their_scales(library: str, name: str) -> None:
+    network = build(library, name, frozen_norm=True, standardize=True, dropout=0.0)
+    norms = [module for module in network.stages.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+    before = [(norm.running_mean.clone(), norm.running_var.clone()) for norm in norms]
+    expected = network.eval().features(pictures())
+    features = network.train().features(pictures())
+    assert torch.allclose(features, expected, atol=1e-4)
+    features.sum().backward()
+    for norm, (mean, variance) in zip(norms, before, strict=True):
+        assert torch.equal(norm.running_mean, mean)
+        assert torch.equal(norm.running_var, variance)
+        assert norm.weight.grad is not None
+    assert network.head.standardize.training
+    loose = build(library, name).train()
+    loose.features(pictures())
+    assert all(
+        int(norm.num_batches_tracked) for norm in loose.stages.modules() if isinstance(norm, torch.nn.BatchNorm2d)
+    )
+
+
 def test_an_unknown_pool_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r"no model\.pool 'best'; known: auto, avg, max, avgmax, statistics"):
         ModelConfig(pool="best")

@@ -33,6 +33,8 @@ class ModelConfig:
     """``imagenet`` (the library's own, downloaded once), ``none`` (random) or a file."""
     freeze: str = "none"
     """``none``, ``backbone``, or the last stage that does not train."""
+    frozen_norm: bool = False
+    """Batch norms of the backbone keep the statistics they came with, as a head that was trained first knows them."""
     normalize: str = "auto"
     """``auto``: pixels as the weights expect them. ``unit``: only scaled to 0 … 1."""
     pool: str = "auto"
@@ -129,6 +131,7 @@ def build_network(
             std=(1.0, 1.0, 1.0) if scaled else IMAGENET_STD,
         )
     network.freeze(config.freeze)
+    network.frozen_norm = config.frozen_norm
     if empty:
         return network
     return network.to(memory_format=torch.channels_last)

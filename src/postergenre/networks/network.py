@@ -88,6 +88,8 @@ class PosterNetwork(nn.Module):
         super().__init__()
         self.num_frozen = 0
         """Stages that do not train, counted from the first, where the network can be cut behind them."""
+        self.frozen_norm = False
+        """Whether batch norms of the stages keep their running statistics."""
         self.normalize = Normalize(mean, std)
         self.stages = nn.Sequential(
             OrderedDict(stages)
@@ -184,12 +186,14 @@ class PosterNetwork(nn.Module):
     def train(self, mode: bool = True) -> "PosterNetwork":
         """Set the mode; a module whose parameters are all frozen stays in evaluation mode.
 
-        Otherwise the running statistics of frozen batch norms would drift, and frozen dropout would make noise.
+        Otherwise the running statistics of frozen batch norms would drift, and frozen dropout would make noise. With
+        ``frozen_norm`` the batch norms of the backbone stay in it, too, while their scales and offsets may train.
         """
         super().train(mode)
         if mode:
             for module in self.stages.modules():
                 parameters = list(module.parameters())
-                if parameters and not any(parameter.requires_grad for parameter in parameters):
+                frozen = bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+                if frozen or (self.frozen_norm and isinstance(module, nn.modules.batchnorm._BatchNorm)):
                     module.eval()
         return self
