@@ -477,7 +477,7 @@ def test_a_stop_says_so_in_words_and_in_the_exit_status(number: signal.Signals, 
         process = start(running, tmp_path, "source=tmdb", "tmdb.kinds=[movie]", "web.rate=20")
         until(running, 10, process)
         process.send_signal(number)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=300)
     assert process.returncode == 128 + number, said
     assert "stopped; what came is kept in data/collected, and the same command goes on with it" in said
     assert "Traceback" not in said

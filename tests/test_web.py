@@ -86,17 +86,17 @@ def test_what_is_cut_short_is_told(server: Server) -> None:
 
 def test_silence_and_dripping_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "SILENCE", 0.1)
-    server.slow["/silent"] = 0.5
+    server.slow["/silent"] = 4
     started = time.monotonic()
     assert refused(f"{server.address}/silent") == "no answer within 0.1 s"
-    assert time.monotonic() - started < 0.4
+    assert time.monotonic() - started < 3
     monkeypatch.setattr(web, "SILENCE", 1)
     monkeypatch.setattr(web, "PATIENCE", 0.2)
     server.drip["/drip"] = 0.05
     server.pages["/drip"] = bytes(1000)
     started = time.monotonic()
     assert "bytes came in 0.2 s" in refused(f"{server.address}/drip")
-    assert time.monotonic() - started < 0.6
+    assert time.monotonic() - started < 10  # and not the fifty that it would drip
 
 
 @pytest.mark.parametrize(
