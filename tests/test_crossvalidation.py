@@ -49,6 +49,10 @@ def test_folds_that_are_done_are_not_trained_again(
     colour_posters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = crossvalidate(config(colour_posters, tmp_path, folds=[3]))
+    printed = capsys.readouterr().out  # of one fold there is no spread
+    assert "1 fold, test splits" in printed
+    assert "± nan" not in printed
+    assert set(json.loads((tmp_path / "crossvalidation.json").read_text())["sd"].values()) == {None}
     before = (tmp_path / "fold3" / "checkpoints" / "best.ckpt").stat().st_mtime_ns
     two = crossvalidate(config(colour_posters, tmp_path, folds=[3, 4]))
     assert (tmp_path / "fold3" / "checkpoints" / "best.ckpt").stat().st_mtime_ns == before

@@ -105,7 +105,7 @@ def print_comparison(console: Console, found: FoldComparison) -> None:
             str(row.support or ""),
             f"{row.mean:.4f}",
             f"{row.other:.4f}",
-            f"{row.difference:+.4f} ± {row.sd:.4f}",
+            spread(f"{row.difference:+.4f}", row.sd),
             f"{row.higher} of {row.folds}",
         )
     console.print(table)
@@ -114,6 +114,11 @@ def print_comparison(console: Console, found: FoldComparison) -> None:
         console.print(
             f"not the same genre in both, left out: {', '.join(found.left_out)}", highlight=False, soft_wrap=True
         )
+
+
+def spread(mean: str, deviation: float) -> str:
+    """Return a mean over folds as it is printed: with its standard deviation, where there is one."""
+    return mean if deviation != deviation else f"{mean} ± {deviation:.4f}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from postergenre.crossvalidation.comparison import FoldComparison, check_comparable, compare, print_comparison
+from postergenre.classifier.contract import without_nan
+from postergenre.crossvalidation.comparison import FoldComparison, check_comparable, compare, print_comparison, spread
 from postergenre.crossvalidation.config import CrossvalidateConfig
 from postergenre.data.datamodule import PosterData
 from postergenre.data.posters import Posters
@@ -218,7 +219,9 @@ def _write(
         "pooled": result.pooled,
         "against": asdict(against) if against else None,
     }
-    (output / "crossvalidation.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    (output / "crossvalidation.json").write_text(
+        json.dumps(without_nan(summary), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+    )
     with (output / "per_genre.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, fieldnames=list(rows[0]))
         table.writeheader()
@@ -237,12 +240,12 @@ def _lines(folder: Path) -> list[str]:
 
 def _print(console: Console, result: Crossvalidated, found: list[Scored], rows: list[dict[str, str | float]]) -> None:
     count = len(result.folds)
-    table = narrow_table(f"{count} folds, test splits")
+    table = narrow_table(f"{count} fold{'s' if count > 1 else ''}, test splits")
     for name in ("score", "mean ± sd", "knowing nothing"):
         table.add_column(name, justify="left" if name == "score" else "right")
     for label, name in SHOWN:
         nothing = statistics.fmean(fold.baselines[name] for fold in found)
-        table.add_row(label, f"{result.mean(name):.4f} ± {result.deviation(name):.4f}", f"{nothing:.4f}")
+        table.add_row(label, spread(f"{result.mean(name):.4f}", result.deviation(name)), f"{nothing:.4f}")
     counted = "{:.0f} | {:.0f}".format(*(result.folds[0][name] for name in ("num_genres", "num_genres_all")))
     table.add_row("genres in mAP | all, first fold", counted, "")
     console.print(table)
