@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,13 @@ def test_the_folder_of_the_posters_may_be_named_in_two_ways(
     assert told["against"]["genres"][0]["difference"] == pytest.approx(
         told["genres"][0]["ap"] - told["against"]["genres"][0]["other_ap"], abs=1e-6
     )
+
+
+def test_the_same_posters_in_another_order_do_not_stand_together(trained: Trained, tmp_path: Path) -> None:
+    found = answer([trained.best], config(trained, tmp_path))
+    assert found.on_posters_of(found)
+    assert not found.on_posters_of(replace(found, paths=found.paths[::-1]))
+    assert not found.on_posters_of(replace(found, paths=found.paths[1:]))
 
 
 def test_an_ensemble_averages_logits(trained: Trained, tmp_path: Path) -> None:

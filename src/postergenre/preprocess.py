@@ -78,7 +78,10 @@ class Preprocess:
         """
         try:
             data = source if isinstance(source, bytes) else _content(source)
-            if not data.startswith(JPEG) or any(mark in _before_scans(data) for mark in TURNS):
+            if not data.startswith(JPEG):
+                raise ValueError
+            head = _before_scans(data)
+            if any(mark in head for mark in TURNS):
                 raise ValueError
             height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
             if colours not in ("YCbCr", "Gray") or not fits((width, height)):
@@ -144,7 +147,7 @@ class Preprocess:
 
 
 def _content(path: str | Path) -> bytes:
-    with open(path, "rb", buffering=0) as file:  # a fifth of the time of Path.read_bytes, and that counts here
+    with open(path, "rb", buffering=0) as file:  # half the time of Path.read_bytes, which counts beside a decoder
         return file.readall()
 
 

@@ -48,10 +48,9 @@ class Answers:
     """What the columns to group by say about each of the N posters."""
 
     def on_posters_of(self, other: "Answers") -> bool:
-        """Return whether both are about the same posters, row by row; their folder may be named in two ways."""
-        ours, theirs = (answers.contract.data.get("fingerprint") for answers in (self, other))
-        same_training = ours is not None and ours == theirs and self.split == other.split and not self.elsewhere
-        return self.paths == other.paths or (same_training and len(self.paths) == len(other.paths))
+        """Return whether both are about the same files, row by row; their folder may be named in two ways."""
+        ours, theirs = ([path.resolve() for path in answers.paths] for answers in (self, other))
+        return ours == theirs
 
 
 def answer(checkpoints: Sequence[Path], config: EvaluateConfig, *, posters: Posters | None = None) -> Answers:

@@ -194,6 +194,6 @@ class PosterNetwork(nn.Module):
             for module in self.stages.modules():
                 parameters = list(module.parameters())
                 frozen = bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
-                if frozen or (self.frozen_norm and isinstance(module, nn.modules.batchnorm._BatchNorm)):
+                if frozen or (self.frozen_norm and isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)):
                     module.eval()
         return self
